@@ -1,0 +1,3 @@
+//! outrigger.
+
+fn main() {}
