@@ -1,1 +1,25 @@
-//! model.
+//! Nouns and units that every room shares: names, addresses, settings, snapshots, reasons.
+//!
+//! This crate knows no clock, no socket, no serialisation and no policy. What is in it has already been
+//! checked: a value of one of these types is valid by construction, and whoever reads bytes (`wire`) turns
+//! them into these types or says what is wrong with them.
+
+mod endpoint;
+mod importance;
+mod name;
+mod reason;
+mod settings;
+mod snapshot;
+mod time;
+mod units;
+
+pub use endpoint::Endpoint;
+pub use importance::Importance;
+pub use name::{BadName, InstanceName, ServiceName};
+pub use reason::{Fault, Reason, Retryable};
+pub use settings::{
+    Balancing, Bounds, Breaker, Ejection, Hedge, Limit, Preset, Retry, Settings, SlowStart, Timeouts,
+};
+pub use snapshot::{App, Direction, EdgeRoute, Listener, Role, Service, Snapshot};
+pub use time::Moment;
+pub use units::{BadShare, Share};
