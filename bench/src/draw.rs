@@ -62,10 +62,7 @@ impl ServiceTime {
     /// Always the same time.
     #[must_use]
     pub fn fixed(mean: Duration) -> Self {
-        Self {
-            mean,
-            spread: Spread::Uniform(Duration::ZERO),
-        }
+        Self { mean, spread: Spread::Uniform(Duration::ZERO) }
     }
 
     /// Reads `167ms` (fixed), `167ms±5ms` or `167ms+-5ms` (uniform), `167ms~5ms`
@@ -79,10 +76,7 @@ impl ServiceTime {
             (None, Some((mean, deviation))) => (mean, Spread::Normal(span::parse(deviation)?)),
             (None, None) => (text, Spread::Uniform(Duration::ZERO)),
         };
-        Ok(Self {
-            mean: span::parse(mean)?,
-            spread,
-        })
+        Ok(Self { mean: span::parse(mean)?, spread })
     }
 
     /// One draw, never below zero.
@@ -129,11 +123,7 @@ mod tests {
     #[test]
     fn a_service_time_keeps_its_mean_and_width() {
         let mut draws = Draws::new(7);
-        for (text, deviation) in [
-            ("167ms", 0.0),
-            ("167ms±5ms", 5.0 / 3f64.sqrt()),
-            ("167ms~5ms", 5.0),
-        ] {
+        for (text, deviation) in [("167ms", 0.0), ("167ms±5ms", 5.0 / 3f64.sqrt()), ("167ms~5ms", 5.0)] {
             let time = ServiceTime::parse(text).unwrap();
             let (mean, seen) = mean_and_deviation(|| time.draw(&mut draws).as_secs_f64() * 1e3);
             assert!((mean - 167.0).abs() < 0.2, "{text}: mean {mean}");

@@ -58,16 +58,11 @@ pub fn field<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
 #[must_use]
 pub fn status(head: &[u8]) -> Option<u16> {
     let digits = head.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-    number(digits)?
-        .try_into()
-        .ok()
-        .filter(|code| (100..600).contains(code))
+    number(digits)?.try_into().ok().filter(|code| (100..600).contains(code))
 }
 
 fn lines(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let mut rest = memchr(b'\n', head)
-        .and_then(|at| head.get(at + 1..))
-        .unwrap_or_default();
+    let mut rest = memchr(b'\n', head).and_then(|at| head.get(at + 1..)).unwrap_or_default();
     std::iter::from_fn(move || {
         let end = memchr(b'\n', rest)?;
         let (line, tail) = (rest.get(..end)?, rest.get(end + 1..)?);
@@ -81,10 +76,7 @@ fn number(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 18 || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    Some(
-        text.iter()
-            .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')),
-    )
+    Some(text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// A body as it arrives: tells how many of the bytes at hand belong to it.
@@ -191,9 +183,7 @@ fn after_byte(chunk: Chunk, byte: u8) -> Result<Chunk, BadChunk> {
         (Chunk::Size(size, false), digit) => {
             let digit = (digit as char).to_digit(16).ok_or(BadChunk)?;
             let grown = size.checked_mul(16).ok_or(BadChunk)? + u64::from(digit);
-            (grown < 1 << 60)
-                .then_some(Chunk::Size(grown, false))
-                .ok_or(BadChunk)?
+            (grown < 1 << 60).then_some(Chunk::Size(grown, false)).ok_or(BadChunk)?
         }
         (Chunk::Trailer(true), b'\n') => Chunk::End,
         (Chunk::Trailer(_), b'\n') => Chunk::Trailer(true),

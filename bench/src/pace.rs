@@ -3,8 +3,7 @@
 //! microseconds.
 
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use std::io;
 use std::time::Instant;
@@ -26,13 +25,9 @@ impl Pacer {
     /// # Errors
     /// When the kernel has no descriptor left.
     pub fn new() -> io::Result<Self> {
-        let timer = timerfd_create(
-            TimerfdClockId::Monotonic,
-            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
-        )?;
-        Ok(Self {
-            timer: Receiver::from_owned_fd_unchecked(timer)?,
-        })
+        let timer =
+            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        Ok(Self { timer: Receiver::from_owned_fd_unchecked(timer)? })
     }
 
     /// Returns at `moment`, or at once when it has passed.
@@ -45,20 +40,13 @@ impl Pacer {
             return Ok(());
         }
         let once = Itimerspec {
-            it_interval: Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            },
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
             it_value: Timespec {
                 tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX),
                 tv_nsec: wait.subsec_nanos().into(),
             },
         };
-        timerfd_settime(
-            rustix::fd::AsFd::as_fd(&self.timer),
-            TimerfdTimerFlags::empty(),
-            &once,
-        )?;
+        timerfd_settime(rustix::fd::AsFd::as_fd(&self.timer), TimerfdTimerFlags::empty(), &once)?;
         // Room for more than the eight bytes that come: a short read tells tokio
         // that nothing is left, which saves it a read that finds nothing.
         let mut count = [0u8; 16];
@@ -74,19 +62,13 @@ mod tests {
 
     #[test]
     fn wakes_at_the_moment_and_never_before() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async {
             let mut pacer = Pacer::new().unwrap();
             for micros in [0, 1, 300, 2500, 1] {
                 let moment = Instant::now() + Duration::from_micros(micros);
                 pacer.until(moment).await.unwrap();
-                assert!(
-                    Instant::now() >= moment,
-                    "woke before {micros} us had passed"
-                );
+                assert!(Instant::now() >= moment, "woke before {micros} us had passed");
             }
         });
     }

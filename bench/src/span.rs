@@ -8,9 +8,7 @@ use std::time::Duration;
 /// The text names the span that could not be read and the units that can.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let scale = match unit {
         "us" | "µs" => 1e-6,
@@ -18,14 +16,11 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         "s" => 1.0,
         "m" | "min" => 60.0,
         _ => {
-            return Err(format!(
-                "{text:?} is no span of time: write 250us, 167ms, 2s or 1m"
-            ));
+            return Err(format!("{text:?} is no span of time: write 250us, 167ms, 2s or 1m"));
         }
     };
-    let value: f64 = number
-        .parse()
-        .map_err(|_| format!("{text:?} is no span of time: {number:?} is no number"))?;
+    let value: f64 =
+        number.parse().map_err(|_| format!("{text:?} is no span of time: {number:?} is no number"))?;
     Duration::try_from_secs_f64(value * scale)
         .map_err(|_| format!("{text:?} is longer than this program can count"))
 }
@@ -37,18 +32,10 @@ mod tests {
 
     #[test]
     fn reads_each_unit() {
-        for (text, micros) in [
-            ("250us", 250),
-            ("167ms", 167_000),
-            ("2s", 2_000_000),
-            ("1.5s", 1_500_000),
-            ("1m", 60_000_000),
-        ] {
-            assert_eq!(
-                parse(text).unwrap(),
-                Duration::from_micros(micros),
-                "{text}"
-            );
+        for (text, micros) in
+            [("250us", 250), ("167ms", 167_000), ("2s", 2_000_000), ("1.5s", 1_500_000), ("1m", 60_000_000)]
+        {
+            assert_eq!(parse(text).unwrap(), Duration::from_micros(micros), "{text}");
         }
     }
 

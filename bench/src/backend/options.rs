@@ -80,17 +80,12 @@ fn range(text: &str) -> Result<Vec<SocketAddr>, String> {
         .parse()
         .map_err(|_| format!("{host:?} is no IP address; {usage}"))?;
     let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    let port = |text: &str| {
-        text.parse::<u16>()
-            .map_err(|_| format!("{text:?} is no port; {usage}"))
-    };
+    let port = |text: &str| text.parse::<u16>().map_err(|_| format!("{text:?} is no port; {usage}"));
     let (first, last) = (port(first)?, port(last)?);
     if first > last {
         return Err(format!("{first} is above {last}; {usage}"));
     }
-    Ok((first..=last)
-        .map(|port| SocketAddr::new(host, port))
-        .collect())
+    Ok((first..=last).map(|port| SocketAddr::new(host, port)).collect())
 }
 
 /// A spell in which one instance takes another time for every request.

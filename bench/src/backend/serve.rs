@@ -27,22 +27,9 @@ impl Site {
     pub(super) fn new(options: Options, instances: Vec<Instance>) -> Self {
         let body = vec![b'x'; options.body_bytes];
         let replies = (0..instances.len())
-            .map(|index| {
-                reply(
-                    "200 OK",
-                    "application/json",
-                    &format!("x-instance: {index}\r\n"),
-                    &body,
-                )
-            })
+            .map(|index| reply("200 OK", "application/json", &format!("x-instance: {index}\r\n"), &body))
             .collect();
-        Self {
-            options,
-            instances,
-            replies,
-            first_request: OnceCell::new(),
-            ids: RefCell::default(),
-        }
+        Self { options, instances, replies, first_request: OnceCell::new(), ids: RefCell::default() }
     }
 
     fn since_first(&self) -> Duration {
@@ -59,11 +46,7 @@ impl Site {
     pub(super) fn counts(&self) -> serde_json::Value {
         let ids = self.ids.borrow();
         let repeated: Vec<_> = ids.iter().filter(|(_, times)| **times > 1).collect();
-        let shown: Vec<_> = repeated
-            .iter()
-            .take(20)
-            .map(|(id, _)| String::from_utf8_lossy(id))
-            .collect();
+        let shown: Vec<_> = repeated.iter().take(20).map(|(id, _)| String::from_utf8_lossy(id)).collect();
         serde_json::json!({
             "instances": self.instances.iter().map(Instance::counts).collect::<Vec<_>>(),
             "ids": ids.len(),
@@ -106,20 +89,8 @@ async fn serve(site: Rc<Site>, index: usize, mut stream: TcpStream) -> io::Resul
         let plain = site.options.fast && bytes.starts_with(b"GET ");
         let close = !plain && receive_body(&mut stream, &mut bytes, end).await?;
         match site.options.fast {
-            true => {
-                stream
-                    .write_all(site.replies.get(index).map_or(&[][..], Vec::as_slice))
-                    .await?
-            }
-            false => {
-                answer(
-                    &site,
-                    index,
-                    &mut stream,
-                    bytes.get(..end).unwrap_or_default(),
-                )
-                .await?
-            }
+            true => stream.write_all(site.replies.get(index).map_or(&[][..], Vec::as_slice)).await?,
+            false => answer(&site, index, &mut stream, bytes.get(..end).unwrap_or_default()).await?,
         }
         bytes.drain(..end);
         if close {
@@ -151,12 +122,9 @@ async fn receive_body(stream: &mut TcpStream, bytes: &mut Vec<u8>, end: usize) -
 async fn answer(site: &Site, index: usize, stream: &mut TcpStream, head: &[u8]) -> io::Result<()> {
     if head.starts_with(COUNTS_PATH) {
         let counts = format!("{}\n", site.counts());
-        return stream
-            .write_all(&reply("200 OK", "application/json", "", counts.as_bytes()))
-            .await;
+        return stream.write_all(&reply("200 OK", "application/json", "", counts.as_bytes())).await;
     }
-    let Some((instance, reply_bytes)) = site.instances.get(index).zip(site.replies.get(index))
-    else {
+    let Some((instance, reply_bytes)) = site.instances.get(index).zip(site.replies.get(index)) else {
         return Err(io::ErrorKind::NotFound.into());
     };
     let begin = || {
@@ -167,14 +135,7 @@ async fn answer(site: &Site, index: usize, stream: &mut TcpStream, head: &[u8]) 
     match instance.execute(|| site.since_first(), begin).await {
         Ok(()) => stream.write_all(reply_bytes).await,
         Err(Full) => {
-            stream
-                .write_all(&reply(
-                    "503 Service Unavailable",
-                    "text/plain",
-                    "",
-                    b"queue full\n",
-                ))
-                .await
+            stream.write_all(&reply("503 Service Unavailable", "text/plain", "", b"queue full\n")).await
         }
     }
 }

@@ -12,14 +12,8 @@ fn options(words: &str) -> Options {
 }
 
 /// Starts instances and gives `test` their addresses.
-fn with_backend<F: Future<Output = ()>>(
-    words: &str,
-    test: impl FnOnce(Vec<std::net::SocketAddr>) -> F,
-) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+fn with_backend<F: Future<Output = ()>>(words: &str, test: impl FnOnce(Vec<std::net::SocketAddr>) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let options = options(words);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
@@ -28,9 +22,7 @@ fn with_backend<F: Future<Output = ()>>(
             addresses.push(listener.local_addr().unwrap());
             listeners.push(listener);
         }
-        let instances = (0..listeners.len())
-            .map(|index| Instance::new(index, "here", &options))
-            .collect();
+        let instances = (0..listeners.len()).map(|index| Instance::new(index, "here", &options)).collect();
         let site = Rc::new(Site::new(options, instances));
         for (index, listener) in listeners.into_iter().enumerate() {
             tokio::task::spawn_local(serve::accept(site.clone(), index, listener));
@@ -50,25 +42,17 @@ async fn ask(stream: &mut TcpStream, request: &str) -> (String, String) {
                 return (text(&bytes[..end]), text(&bytes[end..]));
             }
         }
-        assert!(
-            stream.read_buf(&mut bytes).await.unwrap() > 0,
-            "closed early"
-        );
+        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "closed early");
     }
 }
 
-const POST: &str =
-    "POST /a HTTP/1.1\r\nHost: b\r\nx-request-key: one\r\nContent-Length: 4\r\n\r\nbody";
+const POST: &str = "POST /a HTTP/1.1\r\nHost: b\r\nx-request-key: one\r\nContent-Length: 4\r\n\r\nbody";
 
 #[test]
 fn a_fast_back_end_answers_get_and_post_on_one_connection() {
     with_backend("--fast --listen 127.0.0.1:0", |addresses| async move {
         let mut stream = TcpStream::connect(addresses[0]).await.unwrap();
-        for request in [
-            "GET / HTTP/1.1\r\nHost: b\r\n\r\n",
-            POST,
-            "GET / HTTP/1.1\r\nHost: b\r\n\r\n",
-        ] {
+        for request in ["GET / HTTP/1.1\r\nHost: b\r\n\r\n", POST, "GET / HTTP/1.1\r\nHost: b\r\n\r\n"] {
             let (head, body) = ask(&mut stream, request).await;
             assert!(head.starts_with("HTTP/1.1 200"));
             assert_eq!(body.len(), 1024);
@@ -121,17 +105,9 @@ fn a_slow_spell_covers_its_own_time_only() {
 #[test]
 fn addresses_are_written_out() {
     let ports = |words: &str| -> Vec<u16> {
-        options(words)
-            .addresses()
-            .unwrap()
-            .iter()
-            .map(std::net::SocketAddr::port)
-            .collect()
+        options(words).addresses().unwrap().iter().map(std::net::SocketAddr::port).collect()
     };
-    assert_eq!(
-        ports("--listen 127.0.0.1:9000-9003"),
-        [9000, 9001, 9002, 9003]
-    );
+    assert_eq!(ports("--listen 127.0.0.1:9000-9003"), [9000, 9001, 9002, 9003]);
     assert_eq!(ports("--listen [::1]:80 --listen 127.0.0.1:81"), [80, 81]);
     assert_eq!(ports("--listen 127.0.0.1:0 --instances 3"), [0, 0, 0]);
     for wrong in [

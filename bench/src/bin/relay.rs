@@ -37,9 +37,7 @@ thread_local! {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     bench::limits::raise_descriptors();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let tasks = tokio::task::LocalSet::new();
     tasks.block_on(&runtime, serve(options))
 }
@@ -105,11 +103,7 @@ impl Direction {
 
     /// Writes what a full socket refused before.
     fn pay(&mut self, cx: &mut Context<'_>, to: &mut TcpStream) -> Poll<io::Result<()>> {
-        while let Some(rest) = self
-            .owed
-            .get(self.written..)
-            .filter(|rest| !rest.is_empty())
-        {
+        while let Some(rest) = self.owed.get(self.written..).filter(|rest| !rest.is_empty()) {
             self.written += ready!(Pin::new(&mut *to).poll_write(cx, rest))?;
         }
         self.owed = Vec::new();
@@ -133,8 +127,7 @@ impl Direction {
             Poll::Ready(written) => written?,
             Poll::Pending => 0,
         };
-        self.owed
-            .extend_from_slice(read.filled().get(written..).unwrap_or_default());
+        self.owed.extend_from_slice(read.filled().get(written..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }

@@ -3,8 +3,7 @@
 
 use super::*;
 
-const CHUNKS: &[u8] =
-    b"5\r\nhello\r\n1A;name=value\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\nx-sum: 1\r\n\r\n";
+const CHUNKS: &[u8] = b"5\r\nhello\r\n1A;name=value\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\nx-sum: 1\r\n\r\n";
 
 #[test]
 fn a_head_ends_after_its_blank_line() {
@@ -27,14 +26,7 @@ fn reads_the_fields_in_any_case() {
 
 #[test]
 fn nonsense_is_no_status() {
-    for head in [
-        &b""[..],
-        b"HTTP/1.",
-        b"HTTP/1.1 9",
-        b"HTTP/1.1 999 x",
-        b"HTTP/2 200",
-        b"SSH-2.0-x",
-    ] {
+    for head in [&b""[..], b"HTTP/1.", b"HTTP/1.1 9", b"HTTP/1.1 999 x", b"HTTP/2 200", b"SSH-2.0-x"] {
         assert_eq!(status(head), None);
     }
 }
@@ -72,10 +64,7 @@ fn a_chunked_body_leaves_what_follows_it() {
 #[test]
 fn a_size_that_is_no_number_is_refused() {
     for bytes in [&b"xyz\r\n"[..], b"-1\r\n", b"ffffffffffffffffffff\r\n"] {
-        assert_eq!(
-            Body::Chunked(Chunk::Size(0, false)).take(bytes),
-            Err(BadChunk)
-        );
+        assert_eq!(Body::Chunked(Chunk::Size(0, false)).take(bytes), Err(BadChunk));
     }
 }
 

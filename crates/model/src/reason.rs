@@ -186,6 +186,7 @@ impl Reason {
     const fn row(self) -> Row {
         use Fault::{Caller, Service, Us};
         use Retryable::{Elsewhere, Idempotent, Later, No, Yes};
+        #[expect(clippy::too_many_arguments, reason = "one column each")]
         const fn row(
             word: &'static str,
             status: u16,

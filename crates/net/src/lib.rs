@@ -1,1 +1,28 @@
-//! net.
+//! Sockets, the process's clock and limits, and a small HTTP server for loopback administration.
+//!
+//! Nothing here knows a policy or a request's meaning: it is what the operating system gives, made safe to use.
+
+pub mod admin;
+pub mod clock;
+pub mod lifeline;
+pub mod limits;
+pub mod listen;
+pub mod random;
+
+/// Starts a connection to `address` without waiting for it: when the stream becomes writable, `take_error` says
+/// whether it stands.
+///
+/// # Errors
+/// What the operating system said, at once: no descriptors, no route, a refusal on the spot.
+pub fn connect(address: std::net::SocketAddr) -> std::io::Result<tokio::net::TcpStream> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    match socket.connect(&address.into()) {
+        Ok(()) => {}
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+        Err(e) => return Err(e),
+    }
+    tokio::net::TcpStream::from_std(socket.into())
+}
