@@ -1,0 +1,21 @@
+//! `outrigger guard`: started by the agent, not by people.
+
+use super::Outcome;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Outlive a killed agent for as long as it takes to end what it started.
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub(crate) struct GuardArgs {
+    /// The state folder of the environment.
+    #[arg(long, value_name = "DIR")]
+    state_dir: PathBuf,
+    /// The mark in the environment of every process that belongs to the run.
+    #[arg(long, value_name = "TEXT")]
+    run: String,
+}
+
+pub(crate) fn run(args: &GuardArgs) -> Outcome {
+    anyhow::bail!("the guard is not built yet ({args:?})")
+}

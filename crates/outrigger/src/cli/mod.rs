@@ -1,0 +1,145 @@
+//! The command line: one file per command, each with its flags and what it does.
+//!
+//! Every long flag has a twin in the environment, `--state-dir` is `OUTRIGGER_STATE_DIR`: [`command`] gives it to
+//! all of them, so that no flag can be without.
+
+mod completions;
+mod events;
+mod guard;
+mod instances;
+mod logs;
+mod man;
+mod proxy;
+mod restart;
+mod services;
+mod sidecar;
+mod table;
+mod up;
+mod validate;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+/// The runtime environment for microservices: sidecar proxy, control plane and agent in one.
+#[derive(Parser, Debug)]
+#[command(name = "outrigger", version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Up(up::UpArgs),
+    Services(services::ServicesArgs),
+    Instances(instances::InstancesArgs),
+    Logs(logs::LogsArgs),
+    Restart(restart::RestartArgs),
+    Events(events::EventsArgs),
+    Validate(validate::ValidateArgs),
+    Proxy(proxy::ProxyArgs),
+    Sidecar(sidecar::SidecarArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+    Guard(guard::GuardArgs),
+}
+
+/// What a command leaves behind: its exit status, or the error to be told.
+type Outcome = anyhow::Result<ExitCode>;
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> Outcome {
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.command {
+        Command::Up(args) => up::run(args),
+        Command::Services(args) => services::run(&args),
+        Command::Instances(args) => instances::run(&args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Restart(args) => restart::run(&args),
+        Command::Events(args) => events::run(&args),
+        Command::Validate(args) => validate::run(args),
+        Command::Proxy(args) => proxy::run(args),
+        Command::Sidecar(args) => sidecar::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Guard(args) => guard::run(&args),
+    }
+}
+
+/// The whole command line as a value, each flag with its twin in the environment.
+fn command() -> clap::Command {
+    with_twins(Cli::command()).mut_subcommands(with_twins)
+}
+
+fn with_twins(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| {
+        let Some(long) = arg.get_long().map(str::to_owned) else { return arg };
+        if matches!(long.as_str(), "help" | "version") {
+            return arg;
+        }
+        let name = format!("OUTRIGGER_{}", long.to_ascii_uppercase().replace('-', "_"));
+        // Clap wants names that live as long as the program; there are a few dozen, made once.
+        let arg = arg.env(&*Box::leak(name.into_boxed_str()));
+        let is_flag = matches!(arg.get_action(), ArgAction::SetTrue);
+        // `OUTRIGGER_QUIET=1` is yes, `0`, `no` and the empty text are no.
+        if is_flag { arg.value_parser(FalseyValueParser::new()) } else { arg }
+    })
+}
+
+/// Which environment is asked.
+#[derive(Args, Debug)]
+struct ApiArgs {
+    /// Where the running environment answers.
+    #[arg(long, value_name = "ADDR", default_value = api::DEFAULT_ADDRESS)]
+    api: SocketAddr,
+}
+
+impl ApiArgs {
+    fn client(&self) -> api::Client {
+        api::Client::new(self.api)
+    }
+}
+
+/// How data is written to stdout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+enum Output {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// Stable, versioned JSON.
+    Json,
+}
+
+#[derive(Args, Debug)]
+struct OutputArgs {
+    /// How to write the data.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Whether `error` comes from a reader of our output that went away.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_flag_has_a_twin() {
+        let command = command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            for arg in sub.get_arguments().filter(|a| !matches!(a.get_id().as_str(), "help" | "version")) {
+                assert!(arg.get_long().is_none() || arg.get_env().is_some(), "{} {arg}", sub.get_name());
+                assert!(arg.get_help().is_some(), "{} {arg} says nothing of itself", sub.get_name());
+            }
+            assert!(sub.get_about().is_some(), "{} says nothing of itself", sub.get_name());
+        }
+    }
+}
