@@ -1,1 +1,3 @@
-//! wire.
+//! Shapes of bytes that others write: files, and later messages. What comes out is checked and of `model`.
+
+pub mod files;

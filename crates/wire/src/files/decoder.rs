@@ -1,0 +1,511 @@
+//! Compares a tree with declarations and collects every difference; then hands out the values.
+//!
+//! The two are apart so that reading can be plain: a value that is missing or wrong has been reported by the time
+//! somebody asks for it, and is simply not there.
+
+use super::declare::{Field, Kind, Need};
+use super::problem::{Format, Problem, Problems, Source};
+use super::scalar;
+use super::tree::{Entry, Node, Value, parse};
+use model::{ServiceName, Share};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+/// A file that is being read, and what is wrong with it so far.
+#[derive(Debug)]
+pub(crate) struct Decoder<'a> {
+    source: &'a Source,
+    problems: Vec<Problem>,
+    /// Whether settings that a preset could answer must be there.
+    full: bool,
+}
+
+/// Parses `source` and checks it against `shape`.
+pub(crate) fn begin<'a>(source: &'a Source, shape: &'static [Field], full: bool) -> (Decoder<'a>, Node) {
+    let (tree, problems) = parse(source);
+    let mut decoder = Decoder { source, problems, full };
+    match &tree.value {
+        Value::Table(entries) => decoder.check_table(entries, &(0..0), shape, ""),
+        _ if decoder.problems.is_empty() => {
+            decoder.report(&tree.span, "", "expected a table".to_owned(), String::new());
+        }
+        _ => {}
+    }
+    (decoder, tree)
+}
+
+impl Decoder<'_> {
+    /// Notes a problem at `span`.
+    pub(crate) fn report(&mut self, span: &Range<usize>, path: &str, message: String, mend: String) {
+        self.problems.push(self.source.problem(span, path, message, mend));
+    }
+
+    /// Notes a problem with the value of `key` in `view`, or with the table itself where the key is absent.
+    pub(crate) fn report_at(&mut self, view: &View<'_>, key: &str, message: String, mend: String) {
+        let span = view.get(key).map_or_else(|| view.span.clone(), |node| node.span.clone());
+        self.report(&span, &view.path_of(key), message, mend);
+    }
+
+    /// Whether nothing was wrong so far.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// `value` if nothing was wrong.
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
+        match (Problems::of(self.problems), value) {
+            (None, Some(value)) => Ok(value),
+            (Some(problems), _) => Err(problems),
+            // Only if something is read that is not declared; better said than guessed.
+            (None, None) => Err(Problems::one(self.source.problem(
+                &(0..0),
+                "",
+                "cannot be read".to_owned(),
+                String::new(),
+            ))),
+        }
+    }
+
+    fn check(&mut self, node: &Node, kind: &'static Kind, path: &str, mend: &dyn Fn() -> String) {
+        match (kind, &node.value) {
+            (Kind::OffOr(_), Value::Flag(false)) => {}
+            (Kind::Table(shape) | Kind::OffOr(shape), Value::Table(entries)) => {
+                self.check_table(entries, &node.span, shape, path);
+            }
+            (Kind::List { of, least }, Value::List(items)) => {
+                if items.len() < *least {
+                    self.report(&node.span, path, format!("expected {}, found none", expected(kind)), mend());
+                }
+                for (at, item) in items.iter().enumerate() {
+                    let example = || format!("write {}", example(of));
+                    self.check(item, of, &format!("{path}[{at}]"), &example);
+                }
+            }
+            (Kind::Map { keys, of }, Value::Table(entries)) => {
+                for entry in entries {
+                    let path = join(path, &entry.key);
+                    if let Err(why) = text_fits(keys, &entry.key) {
+                        self.report(&entry.key_span, &path, why, String::new());
+                    }
+                    let mend = || self_written(self.source.format, &entry.key, &example(of));
+                    let mend = mend();
+                    self.check(&entry.node, of, &path, &|| mend.clone());
+                }
+            }
+            _ => {
+                if let Err(why) = scalar_fits(kind, &node.value) {
+                    let found = self.found(node);
+                    let message =
+                        why.unwrap_or_else(|| format!("expected {}, found {found}", expected(kind)));
+                    let mend = self.better_mend(kind, node, path).unwrap_or_else(mend);
+                    self.report(&node.span, path, message, mend);
+                }
+            }
+        }
+    }
+
+    fn check_table(&mut self, entries: &[Entry], span: &Range<usize>, shape: &'static [Field], path: &str) {
+        for entry in entries {
+            let path = join(path, &entry.key);
+            let Some(field) = shape.iter().find(|f| f.key == entry.key) else {
+                let (message, mend) = unknown(&entry.key, shape);
+                self.report(&entry.key_span, &path, message, mend);
+                continue;
+            };
+            let format = self.source.format;
+            let mend = || self_written(format, field.key, &field_example(field));
+            self.check(&entry.node, &field.kind, &path, &mend);
+        }
+        for field in shape {
+            let needed = field.need == Need::Required || (self.full && field.need == Need::Preset);
+            if needed && !entries.iter().any(|e| e.key == field.key) {
+                let mend = match field.kind {
+                    Kind::Table(_) if self.source.format == Format::Toml => {
+                        format!("add a table [{}]", join(path, field.key))
+                    }
+                    _ => add(self.source.format, field.key, &field_example(field)),
+                };
+                self.report(span, &join(path, field.key), "is missing".to_owned(), mend);
+            }
+        }
+    }
+
+    /// What stands there, as it is written, cut where it is long.
+    fn found(&self, node: &Node) -> String {
+        match &node.value {
+            Value::Table(_) => "a table".to_owned(),
+            Value::List(_) => "a list".to_owned(),
+            _ => {
+                let text = self.source.cut(&node.span);
+                let text: String =
+                    text.chars().take(40).map(|c| if c.is_control() { '.' } else { c }).collect();
+                if text.chars().count() == 40 { format!("{text}…") } else { text }
+            }
+        }
+    }
+
+    /// A mend that fits what was written, where one can be guessed.
+    fn better_mend(&self, kind: &Kind, node: &Node, path: &str) -> Option<String> {
+        let key = path.rsplit('.').next().unwrap_or_default();
+        let write = |value: String| Some(self_written(self.source.format, key, &value));
+        match (kind, &node.value) {
+            (Kind::Duration { .. }, Value::Whole(n)) if (0..=86_400).contains(n) => {
+                write(format!("\"{n}s\""))
+            }
+            (Kind::Duration { .. }, Value::Real(n)) if (0.0..=86_400.0).contains(n) => {
+                write(format!("\"{}ms\"", (n * 1000.0).round()))
+            }
+            (Kind::Share, Value::Whole(n)) if (2..=100).contains(n) => write(format!("\"{n}%\"")),
+            (Kind::Whole { least, most }, Value::Text(text)) => {
+                let n = text.trim().parse::<u64>().ok().filter(|n| (least..=most).contains(&n))?;
+                write(n.to_string())
+            }
+            (Kind::Whole { least, most }, Value::Whole(n)) => {
+                let n = if *n < i128::from(*least) { least } else { most };
+                write(n.to_string())
+            }
+            (Kind::Flag, Value::Text(text)) if text == "true" || text == "false" => write(text.clone()),
+            (Kind::Word(words), Value::Text(text)) => {
+                let near = nearest(text, words.iter().copied())?;
+                Some(format!("did you mean \"{near}\"?"))
+            }
+            (Kind::List { of, .. }, Value::Text(text)) => match **of {
+                Kind::Text if text.contains(' ') => {
+                    let words: Vec<String> = text.split_whitespace().map(|w| format!("{w:?}")).collect();
+                    write(format!("[{}]", words.join(", ")))
+                }
+                _ => write(format!("[{text:?}]")),
+            },
+            (Kind::Name, Value::Text(text)) => {
+                let name = slug(text)?;
+                write(format!("\"{name}\""))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The path of `key` below `path`; keys that are no plain words are quoted.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let key = if plain { key.to_owned() } else { format!("{key:?}") };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
+
+fn self_written(format: Format, key: &str, value: &str) -> String {
+    match format {
+        Format::Toml => format!("write {key} = {value}"),
+        Format::Json => format!("write \"{key}\": {value}"),
+    }
+}
+
+fn add(format: Format, key: &str, value: &str) -> String {
+    match format {
+        Format::Toml => format!("add {key} = {value}"),
+        Format::Json => format!("add \"{key}\": {value}"),
+    }
+}
+
+fn field_example(field: &Field) -> String {
+    if field.example.is_empty() { example(&field.kind) } else { field.example.to_owned() }
+}
+
+/// A value of this kind as one would write it.
+fn example(kind: &Kind) -> String {
+    match kind {
+        Kind::Text => "\"text\"".to_owned(),
+        Kind::Name => "\"offer-store\"".to_owned(),
+        Kind::Flag => "true".to_owned(),
+        Kind::Whole { least, .. } => least.max(&1).to_string(),
+        Kind::Duration { least, .. } => {
+            format!("\"{}\"", scalar::duration_text((*least).max(Duration::from_secs(1))))
+        }
+        Kind::Share => "\"10%\"".to_owned(),
+        Kind::Word(words) => format!("\"{}\"", words.first().copied().unwrap_or_default()),
+        Kind::Address => "\"127.0.0.1:8080\"".to_owned(),
+        Kind::Folder => "\"folder\"".to_owned(),
+        Kind::UrlPath => "\"/path\"".to_owned(),
+        Kind::Variable => "NAME".to_owned(),
+        Kind::List { of, .. } => format!("[{}]", example(of)),
+        Kind::OffOr(_) => "false".to_owned(),
+        Kind::Table(_) | Kind::Map { .. } => "{ … }".to_owned(),
+    }
+}
+
+/// What should have been there.
+pub(crate) fn expected(kind: &Kind) -> String {
+    match kind {
+        Kind::Text => "text in quotes".to_owned(),
+        Kind::Name => "a name in quotes".to_owned(),
+        Kind::Flag => "true or false".to_owned(),
+        Kind::Whole { least, most } if *most >= u64::from(u32::MAX) => format!("a whole number from {least}"),
+        Kind::Whole { least, most } => format!("a whole number from {least} to {most}"),
+        Kind::Duration { least, most } => {
+            let (least, most) = (scalar::duration_text(*least), scalar::duration_text(*most));
+            format!("a duration from {least} to {most} such as \"5s\" or \"250ms\"")
+        }
+        Kind::Share => "a share from 0 to 1 such as \"10%\" or 0.1".to_owned(),
+        Kind::Word(words) => {
+            let quoted: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
+            match quoted.split_last() {
+                Some((last, front)) if !front.is_empty() => format!("{} or {last}", front.join(", ")),
+                _ => quoted.join(""),
+            }
+        }
+        Kind::Address => "an address and a port such as \"127.0.0.1:8080\"".to_owned(),
+        Kind::Folder => "a folder below this one, in quotes".to_owned(),
+        Kind::UrlPath => "a path that begins with \"/\"".to_owned(),
+        Kind::Variable => "a variable's name".to_owned(),
+        Kind::List { least: 0, .. } => "a list".to_owned(),
+        Kind::List { .. } => "a list of one or more".to_owned(),
+        Kind::Table(_) | Kind::Map { .. } => "a table".to_owned(),
+        Kind::OffOr(_) => "false or a table".to_owned(),
+    }
+}
+
+/// Whether a value that holds no others fits; the error is a message of its own where "expected, found" says too
+/// little.
+fn scalar_fits(kind: &Kind, value: &Value) -> Result<(), Option<String>> {
+    let fits = match (kind, value) {
+        (Kind::Flag, Value::Flag(_)) => true,
+        (Kind::Whole { least, most }, Value::Whole(n)) => {
+            (i128::from(*least)..=i128::from(*most)).contains(n)
+        }
+        (Kind::Duration { least, most }, Value::Text(text)) => {
+            scalar::duration(text).is_some_and(|d| (least..=most).contains(&&d))
+        }
+        (Kind::Share, _) => as_share(value).is_some(),
+        (Kind::Word(words), Value::Text(text)) => words.contains(&text.as_str()),
+        (Kind::Address, Value::Text(text)) => text.parse::<SocketAddr>().is_ok(),
+        (Kind::Text | Kind::Name | Kind::Folder | Kind::UrlPath | Kind::Variable, Value::Text(text)) => {
+            return text_fits(kind, text).map_err(Some);
+        }
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(None) }
+}
+
+/// Whether a text has the form that `kind` asks for.
+fn text_fits(kind: &Kind, text: &str) -> Result<(), String> {
+    match kind {
+        Kind::Name => ServiceName::new(text).map(|_| ()).map_err(|bad| format!("{text:?} is no name: {bad}")),
+        Kind::Text if text.contains('\0') => Err("text may not have a NUL character".to_owned()),
+        Kind::Folder => {
+            let odd = |part: &str| part.is_empty() || part == ".." || part.contains(['\\', '\0']);
+            if text != "." && text.trim_end_matches('/').split('/').any(odd) {
+                Err(format!("{text:?} is no folder below this one: no \"..\", no \"/\" at the start"))
+            } else {
+                Ok(())
+            }
+        }
+        Kind::UrlPath => {
+            let plain = |b: u8| b.is_ascii_graphic() && b != b'#';
+            if text.starts_with('/') && text.bytes().all(plain) {
+                Ok(())
+            } else {
+                Err(format!("{text:?} is no path: it begins with \"/\" and has no spaces, no \"#\""))
+            }
+        }
+        Kind::Variable => {
+            let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+            if !text.is_empty() && text.bytes().all(word) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+                Ok(())
+            } else {
+                Err(format!("{text:?} is no variable's name: letters, digits and `_`, no digit first"))
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn as_share(value: &Value) -> Option<Share> {
+    match value {
+        Value::Text(text) => scalar::share(text),
+        Value::Whole(0) => Some(Share::NONE),
+        Value::Whole(1) => Some(Share::ALL),
+        Value::Real(part) => Share::new(*part).ok(),
+        _ => None,
+    }
+}
+
+/// What to say about a key that is not declared.
+fn unknown(key: &str, shape: &'static [Field]) -> (String, String) {
+    let near = nearest(key, shape.iter().map(|f| f.key));
+    let mend = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            let keys: Vec<&str> = shape.iter().map(|f| f.key).collect();
+            format!("known here: {}", keys.join(", "))
+        }
+    };
+    ("no such key".to_owned(), mend)
+}
+
+/// The word nearest to `text`, unless that is far.
+pub(crate) fn nearest<'w>(text: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let text: String = text.chars().take(64).collect::<String>().to_lowercase().replace('_', "-");
+    let near = words.map(|word| (distance(&text, word), word)).min()?;
+    let far = (near.1.chars().count().max(text.chars().count()) * 2 / 5).max(1);
+    (near.0 <= far).then_some(near.1)
+}
+
+/// How many insertions, deletions, replacements and swaps of neighbours make `a` into `b` (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut older: Vec<usize> = Vec::new();
+    let mut old: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
+            let mut best = (at(&old, j) + usize::from(x != y)).min(at(&old, j + 1) + 1).min(at(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                best = best.min(at(&older, j - 1) + 1);
+            }
+            row.push(best);
+        }
+        older = std::mem::replace(&mut old, row);
+    }
+    old.last().copied().unwrap_or_default()
+}
+
+/// `text` made into a name, if there is anything to make one of.
+fn slug(text: &str) -> Option<String> {
+    let low = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let low: String = low.take(63).collect();
+    let name = low.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches('-').to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+/// A table whose values are read. What is absent or was reported as wrong is `None`.
+#[derive(Clone, Debug)]
+pub(crate) struct View<'a> {
+    entries: &'a [Entry],
+    shape: &'static [Field],
+    /// Where the table stands.
+    pub(crate) span: Range<usize>,
+    /// Its path.
+    pub(crate) path: String,
+}
+
+impl<'a> View<'a> {
+    /// The file itself.
+    pub(crate) fn whole_file(node: &'a Node, shape: &'static [Field]) -> Option<View<'a>> {
+        View::of(node, shape, String::new())
+    }
+
+    fn of(node: &'a Node, shape: &'static [Field], path: String) -> Option<View<'a>> {
+        let Value::Table(entries) = &node.value else { return None };
+        Some(View { entries, shape, span: node.span.clone(), path })
+    }
+
+    /// The path of a key in this table.
+    pub(crate) fn path_of(&self, key: &str) -> String {
+        join(&self.path, key)
+    }
+
+    /// The value of `key`, if it is there.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
+        debug_assert!(self.shape.iter().any(|f| f.key == key), "`{key}` is read but not declared");
+        self.entries.iter().find(|e| e.key == key).map(|e| &e.node)
+    }
+
+    fn kind(&self, key: &str) -> Option<&'static Kind> {
+        self.shape.iter().find(|f| f.key == key).map(|f| &f.kind)
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Option<&'a str> {
+        as_text(self.get(key)?)
+    }
+
+    pub(crate) fn name(&self, key: &str) -> Option<ServiceName> {
+        ServiceName::new(self.text(key)?).ok()
+    }
+
+    pub(crate) fn address(&self, key: &str) -> Option<SocketAddr> {
+        self.text(key)?.parse().ok()
+    }
+
+    pub(crate) fn whole(&self, key: &str) -> Option<u64> {
+        match self.get(key)?.value {
+            Value::Whole(n) => u64::try_from(n).ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn whole32(&self, key: &str) -> Option<u32> {
+        self.whole(key).and_then(|n| u32::try_from(n).ok())
+    }
+
+    pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
+        scalar::duration(self.text(key)?)
+    }
+
+    pub(crate) fn share(&self, key: &str) -> Option<Share> {
+        as_share(&self.get(key)?.value)
+    }
+
+    /// Whether `key` is there and says `false`.
+    pub(crate) fn is_off(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|node| matches!(node.value, Value::Flag(false)))
+    }
+
+    pub(crate) fn table(&self, key: &str) -> Option<View<'a>> {
+        match self.kind(key)? {
+            Kind::Table(shape) | Kind::OffOr(shape) => View::of(self.get(key)?, shape, self.path_of(key)),
+            _ => None,
+        }
+    }
+
+    /// The items of a list.
+    pub(crate) fn list(&self, key: &str) -> &'a [Node] {
+        match self.get(key).map(|node| &node.value) {
+            Some(Value::List(items)) => items,
+            _ => &[],
+        }
+    }
+
+    /// The tables in a list.
+    pub(crate) fn tables(&self, key: &str) -> Vec<View<'a>> {
+        let Some(Kind::List { of: Kind::Table(shape), .. }) = self.kind(key) else { return Vec::new() };
+        let items = self.list(key).iter().enumerate();
+        items.filter_map(|(at, item)| View::of(item, shape, format!("{}[{at}]", self.path_of(key)))).collect()
+    }
+}
+
+/// The text of a node that is one.
+pub(crate) fn as_text(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_suggested_unless_it_is_far() {
+        let words = ["instances", "path", "policies"];
+        for (text, want) in [
+            ("instnaces", Some("instances")),
+            ("Instances", Some("instances")),
+            ("paht", Some("path")),
+            ("policy", Some("policies")),
+            ("replicas", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(text, words.into_iter()), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_distance_counts_swaps_once() {
+        for (a, b, want) in [("", "", 0), ("a", "", 1), ("ab", "ba", 1), ("kitten", "sitting", 3)] {
+            assert_eq!(distance(a, b), want, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Files: manifests in TOML and snapshots in JSON, read by one decoder that reports every problem at once.
+//!
+//! Bytes become a tree with positions ([`tree`]); declarations ([`declare`]) say which keys there are and what they
+//! hold; the decoder compares the two and collects [`Problem`]s. A value is read out only after that.
+
+#![allow(dead_code)] // Manifests, which are next, use the rest.
+
+mod declare;
+mod decoder;
+mod problem;
+mod scalar;
+mod settings;
+mod snapshot;
+mod tree;
+
+pub use problem::{Problem, Problems};
+pub use snapshot::{decode_snapshot, encode_snapshot};
+
+/// Compares `text` with a file of this crate; with `BLESS` in the environment it is written instead.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+fn golden(path: &str, text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let want = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(want == text, "{} differs; with BLESS=1 it is written anew\n{text}", path.display());
+}

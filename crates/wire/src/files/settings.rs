@@ -1,0 +1,384 @@
+//! Policies: their keys, the same in a manifest (where a preset answers what is absent) and in a snapshot (where
+//! everything is said).
+
+use super::declare::{Field, Kind, between_ms, field, preset, whole};
+use super::decoder::{Decoder, View};
+use super::scalar::duration_text;
+use model::{
+    Balancing, Breaker, Ejection, Hedge, Limit, Preset, Retry, Settings, Share, SlowStart, Timeouts,
+};
+use serde::Serialize;
+use std::time::Duration;
+
+/// A day: longer waits are mistakes of the unit.
+const DAY: u64 = 86_400_000;
+
+/// The words of [`Balancing`].
+pub(crate) const BALANCING: [&str; 3] = ["peak-ewma", "least-loaded", "round-robin"];
+
+/// The words of [`Preset`].
+pub(crate) static PRESETS: [&str; Preset::ALL.len()] = {
+    let mut words = [""; Preset::ALL.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = Preset::ALL[at].word();
+        at += 1;
+    }
+    words
+};
+
+/// The keys of all policies.
+pub(crate) static POLICIES: [Field; 9] = [
+    preset("balancing", Kind::Word(&BALANCING), "How an instance is chosen."),
+    preset("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
+    preset("retry", Kind::OffOr(&RETRY), "One extra attempt where that is safe; `false`: never."),
+    preset("hedge", Kind::OffOr(&HEDGE), "A second attempt beside a slow first one; `false`: never."),
+    preset("breaker", Kind::OffOr(&BREAKER), "Rests an instance that fails or is slow; `false`: never."),
+    preset(
+        "ejection",
+        Kind::OffOr(&EJECTION),
+        "Takes an instance out after failures in a row; `false`: never.",
+    ),
+    preset(
+        "slow-start",
+        Kind::OffOr(&SLOW_START),
+        "Keeps a newcomer's share of requests small at first; `false`: it gets a full share at once.",
+    ),
+    preset(
+        "panic",
+        Kind::Share,
+        "When fewer than this share of the instances are available, health is ignored and all are used; \
+         `0`: health is never ignored.",
+    )
+    .example("\"50%\""),
+    preset(
+        "limit",
+        Kind::OffOr(&LIMIT),
+        "How many requests each instance takes at once; `false`: as many as come.",
+    ),
+];
+
+static TIMEOUTS: [Field; 3] = [
+    preset(
+        "total",
+        between_ms(1, DAY),
+        "From the request's head to the response's head, all attempts together. A caller's remaining time wins \
+         when it is shorter.",
+    )
+    .example("\"15s\""),
+    preset("connect", between_ms(1, DAY), "Until a connection is established; never more than `total`.")
+        .example("\"1s\""),
+    preset("idle", between_ms(1, DAY), "Between two bytes of a body, once the response has begun.")
+        .example("\"60s\""),
+];
+
+static RETRY: [Field; 3] = [
+    preset("budget", Kind::Share, "Retries may be this share of requests …"),
+    preset(
+        "floor-per-second",
+        whole(0),
+        "… plus so many a second, so that a service with few requests can be retried at all.",
+    ),
+    preset("back-off", between_ms(0, DAY), "The longest wait before the extra attempt.").example("\"25ms\""),
+];
+
+static HEDGE: [Field; 1] = [field(
+    "after",
+    between_ms(1, DAY),
+    "How long the first attempt has before the second begins; only for requests that may be carried out twice.",
+)
+.required()
+.example("\"200ms\"")];
+
+static BREAKER: [Field; 7] = [
+    preset("failures", Kind::Share, "An instance rests when more than this share of its calls failed …")
+        .example("\"50%\""),
+    preset("slow", Kind::Share, "… or more than this share was slow.").example("\"50%\""),
+    preset(
+        "slow-factor",
+        whole(1),
+        "A call is slow when it takes this many times the service's usual 95th percentile (at least 20 ms), or the \
+         whole timeout if that is shorter.",
+    )
+    .example("5"),
+    preset("window", between_ms(1, DAY), "Over this window …").example("\"10s\""),
+    preset("minimum-calls", whole(1), "… and not before so many calls.").example("20"),
+    preset("rest", between_ms(1, DAY), "The first rest; each further one is twice as long …").example("\"5s\""),
+    preset("rest-at-most", between_ms(1, DAY), "… up to this; never less than `rest`.").example("\"60s\""),
+];
+
+static EJECTION: [Field; 4] = [
+    preset("failures-in-a-row", whole(1), "So many failures in a row take an instance out.").example("5"),
+    preset("base", between_ms(1, DAY), "The first absence; the n-th is n times as long …").example("\"30s\""),
+    preset("at-most", between_ms(1, DAY), "… up to this; never less than `base`.").example("\"5m\""),
+    preset(
+        "share-at-most",
+        Kind::Share,
+        "At most this share of the instances is out at once: one at least may be, and never the last.",
+    ),
+];
+
+static SLOW_START: [Field; 2] = [
+    preset("window", between_ms(1, DAY), "How long it takes to a full share.").example("\"60s\""),
+    preset("from", Kind::Share, "The share of a full one that a newcomer begins with."),
+];
+
+static LIMIT: [Field; 2] = [
+    field("in-flight", whole(1), "So many requests at once.").required().example("64"),
+    field("queue", whole(0), "So many wait beyond that; `0`: none waits.").required().example("64"),
+];
+
+/// Reads policies as differences from `base`.
+pub(crate) fn decode(decoder: &mut Decoder<'_>, view: &View<'_>, base: &Settings) -> Settings {
+    Settings {
+        balancing: view.text("balancing").and_then(balancing).unwrap_or(base.balancing),
+        timeouts: view.table("timeouts").map_or(base.timeouts, |v| timeouts(decoder, &v, base.timeouts)),
+        retry: part(view, "retry", base.retry, |v, base| retry(&v, base)),
+        hedge: part(view, "hedge", base.hedge, |v, _: Option<Hedge>| Hedge {
+            after: v.duration("after").unwrap_or_default(),
+        }),
+        breaker: part(view, "breaker", base.breaker, |v, base| breaker(decoder, &v, base)),
+        ejection: part(view, "ejection", base.ejection, |v, base| ejection(decoder, &v, base)),
+        slow_start: part(view, "slow-start", base.slow_start, |v, base| slow_start(&v, base)),
+        panic: view.share("panic").unwrap_or(base.panic),
+        limit: part(view, "limit", base.limit, |v, _: Option<Limit>| Limit {
+            in_flight: v.whole32("in-flight").unwrap_or(1),
+            queue: v.whole32("queue").unwrap_or_default(),
+        }),
+    }
+}
+
+/// A policy that can be off: absent, it is the base's; `false`, it is off; a table says how it differs.
+fn part<T>(
+    view: &View<'_>,
+    key: &str,
+    base: Option<T>,
+    read: impl FnOnce(View<'_>, Option<T>) -> T,
+) -> Option<T> {
+    match view.table(key) {
+        Some(table) => Some(read(table, base)),
+        None if view.is_off(key) => None,
+        None => base,
+    }
+}
+
+fn balancing(word: &str) -> Option<Balancing> {
+    [Balancing::PeakEwma, Balancing::LeastLoaded, Balancing::RoundRobin]
+        .into_iter()
+        .find(|b| balancing_word(*b) == word)
+}
+
+fn balancing_word(balancing: Balancing) -> &'static str {
+    match balancing {
+        Balancing::PeakEwma => "peak-ewma",
+        Balancing::LeastLoaded => "least-loaded",
+        Balancing::RoundRobin => "round-robin",
+    }
+}
+
+fn timeouts(decoder: &mut Decoder<'_>, view: &View<'_>, base: Timeouts) -> Timeouts {
+    let (connect, total) = ordered(decoder, view, ("connect", base.connect), ("total", base.total));
+    Timeouts { total, connect, idle: view.duration("idle").unwrap_or(base.idle) }
+}
+
+fn retry(view: &View<'_>, base: Option<Retry>) -> Retry {
+    let base = base.unwrap_or_default();
+    Retry {
+        budget: view.share("budget").unwrap_or(base.budget),
+        floor_per_second: view.whole32("floor-per-second").unwrap_or(base.floor_per_second),
+        back_off: view.duration("back-off").unwrap_or(base.back_off),
+    }
+}
+
+fn breaker(decoder: &mut Decoder<'_>, view: &View<'_>, base: Option<Breaker>) -> Breaker {
+    let base = base.unwrap_or_default();
+    let (rest, rest_at_most) =
+        ordered(decoder, view, ("rest", base.rest), ("rest-at-most", base.rest_at_most));
+    let failures = view.share("failures").unwrap_or(base.failures);
+    let slow = view.share("slow").unwrap_or(base.slow);
+    if failures == Share::ALL && slow == Share::ALL {
+        decoder.report_at(
+            view,
+            "failures",
+            "this breaker can never trip: no more than all calls can fail or be slow".to_owned(),
+            "lower `failures` or `slow`, or write breaker = false".to_owned(),
+        );
+    }
+    Breaker {
+        failures,
+        slow,
+        slow_factor: view.whole32("slow-factor").unwrap_or(base.slow_factor),
+        window: view.duration("window").unwrap_or(base.window),
+        minimum_calls: view.whole32("minimum-calls").unwrap_or(base.minimum_calls),
+        rest,
+        rest_at_most,
+    }
+}
+
+fn ejection(decoder: &mut Decoder<'_>, view: &View<'_>, base: Option<Ejection>) -> Ejection {
+    let default = base.unwrap_or_default();
+    let (base, at_most) = ordered(decoder, view, ("base", default.base), ("at-most", default.at_most));
+    Ejection {
+        failures_in_a_row: view.whole32("failures-in-a-row").unwrap_or(default.failures_in_a_row),
+        base,
+        at_most,
+        share_at_most: view.share("share-at-most").unwrap_or(default.share_at_most),
+    }
+}
+
+fn slow_start(view: &View<'_>, base: Option<SlowStart>) -> SlowStart {
+    let base = base.unwrap_or_default();
+    SlowStart {
+        window: view.duration("window").unwrap_or(base.window),
+        from: view.share("from").unwrap_or(base.from),
+    }
+}
+
+/// Reads two durations of which the first may not be longer. Where one of them is written and the other is a
+/// default, the default gives way; where both are, it is a problem.
+fn ordered(
+    decoder: &mut Decoder<'_>,
+    view: &View<'_>,
+    (short_key, short): (&str, Duration),
+    (long_key, long): (&str, Duration),
+) -> (Duration, Duration) {
+    match (view.duration(short_key), view.duration(long_key)) {
+        (None, None) => (short, long),
+        (Some(short), None) => (short, long.max(short)),
+        (None, Some(long)) => (short.min(long), long),
+        (Some(short), Some(long)) => {
+            if short > long {
+                let (a, b) = (duration_text(short), duration_text(long));
+                let message = format!("{a} is longer than `{long_key}`, which is {b}");
+                decoder.report_at(
+                    view,
+                    short_key,
+                    message,
+                    format!("write at most \"{b}\", or raise `{long_key}`"),
+                );
+            }
+            (short, long)
+        }
+    }
+}
+
+/// `false`, or what a policy says.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OffOr<T> {
+    Off(bool),
+    On(T),
+}
+
+fn off_or<T, U>(value: Option<T>, shape: impl FnOnce(T) -> U) -> OffOr<U> {
+    value.map_or(OffOr::Off(false), |value| OffOr::On(shape(value)))
+}
+
+/// Settings as they are written in full.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct SettingsShape {
+    balancing: &'static str,
+    timeouts: TimeoutsShape,
+    retry: OffOr<RetryShape>,
+    hedge: OffOr<HedgeShape>,
+    breaker: OffOr<BreakerShape>,
+    ejection: OffOr<EjectionShape>,
+    slow_start: OffOr<SlowStartShape>,
+    panic: f64,
+    limit: OffOr<LimitShape>,
+}
+
+#[derive(Serialize)]
+struct TimeoutsShape {
+    total: String,
+    connect: String,
+    idle: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct RetryShape {
+    budget: f64,
+    floor_per_second: u32,
+    back_off: String,
+}
+
+#[derive(Serialize)]
+struct HedgeShape {
+    after: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct BreakerShape {
+    failures: f64,
+    slow: f64,
+    slow_factor: u32,
+    window: String,
+    minimum_calls: u32,
+    rest: String,
+    rest_at_most: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct EjectionShape {
+    failures_in_a_row: u32,
+    base: String,
+    at_most: String,
+    share_at_most: f64,
+}
+
+#[derive(Serialize)]
+struct SlowStartShape {
+    window: String,
+    from: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct LimitShape {
+    in_flight: u32,
+    queue: u32,
+}
+
+/// `settings` as they are written.
+pub(crate) fn encode(settings: &Settings) -> SettingsShape {
+    let Timeouts { total, connect, idle } = settings.timeouts;
+    SettingsShape {
+        balancing: balancing_word(settings.balancing),
+        timeouts: TimeoutsShape {
+            total: duration_text(total),
+            connect: duration_text(connect),
+            idle: duration_text(idle),
+        },
+        retry: off_or(settings.retry, |r| RetryShape {
+            budget: r.budget.part(),
+            floor_per_second: r.floor_per_second,
+            back_off: duration_text(r.back_off),
+        }),
+        hedge: off_or(settings.hedge, |h| HedgeShape { after: duration_text(h.after) }),
+        breaker: off_or(settings.breaker, |b| BreakerShape {
+            failures: b.failures.part(),
+            slow: b.slow.part(),
+            slow_factor: b.slow_factor,
+            window: duration_text(b.window),
+            minimum_calls: b.minimum_calls,
+            rest: duration_text(b.rest),
+            rest_at_most: duration_text(b.rest_at_most),
+        }),
+        ejection: off_or(settings.ejection, |e| EjectionShape {
+            failures_in_a_row: e.failures_in_a_row,
+            base: duration_text(e.base),
+            at_most: duration_text(e.at_most),
+            share_at_most: e.share_at_most.part(),
+        }),
+        slow_start: off_or(settings.slow_start, |s| SlowStartShape {
+            window: duration_text(s.window),
+            from: s.from.part(),
+        }),
+        panic: settings.panic.part(),
+        limit: off_or(settings.limit, |l| LimitShape { in_flight: l.in_flight, queue: l.queue }),
+    }
+}
