@@ -10,6 +10,7 @@
 pub mod backend;
 pub mod draw;
 pub mod limits;
+pub mod load;
 
 pub mod message;
 pub mod pace;
