@@ -1,0 +1,182 @@
+//! What a sidecar costs: CPU beside other proxies, allocations, memory, wake-ups, time to start.
+
+use super::process::{self, Running};
+use super::shop::Shop;
+use super::site::{self, Site};
+use super::{Line, http};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Our CPU per request as a share of a peer's, at most.
+const RATIOS: &[(&str, f64)] = &[("relay", 1.25), ("haproxy", 0.65), ("envoy", 0.25)];
+/// At how many connections the ratios are asked for.
+const CONNECTIONS: &[u64] = &[32, 128];
+/// How many connections the busy sidecar holds.
+const MANY: usize = 1000;
+/// How often the start is timed.
+const STARTS: usize = 20;
+/// How long an idle sidecar is watched.
+const IDLE: Duration = Duration::from_secs(10);
+/// After a start, until nothing of it is still under way.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// CPU per request beside the peers, from `cargo xtask bench proxy`.
+pub(crate) fn proxy(site: &Site) -> Result<Vec<Line>> {
+    let report = bench(site, &["proxy"])?;
+    let mut lines = Vec::new();
+    for &connections in CONNECTIONS {
+        let ours = cpu(&report, "outrigger", connections)?;
+        lines.push(Line::printed(format!("cpu-us-per-request-{connections}"), super::rounded(ours)));
+        for &(peer, most) in RATIOS {
+            let name = format!("cpu-ratio-to-{peer}-{connections}");
+            lines.push(match cpu(&report, peer, connections) {
+                Ok(theirs) => Line::at_most(name, ours / theirs, most, "x"),
+                Err(error) => Line::new(name, format!("{error:#}"), format!("<= {most} x"), false),
+            });
+        }
+    }
+    Ok(lines)
+}
+
+/// Runs `cargo xtask bench WORDS -o json` and reads its report.
+pub(crate) fn bench(site: &Site, words: &[&str]) -> Result<Value> {
+    let ourselves = std::env::current_exe().context("this program has no path")?;
+    let mut command = Command::new(ourselves);
+    command.arg("bench").args(words).args(["-o", "json"]).current_dir(site.root());
+    let text = site::output_of(&mut command)?;
+    serde_json::from_str(&text).context("bench -o json printed no JSON")
+}
+
+/// CPU microseconds per GET of 1 KiB that the report gives for `proxy` at so many connections.
+fn cpu(report: &Value, proxy: &str, connections: u64) -> Result<f64> {
+    let rows = report["rows"].as_array().context("the report has no list `rows`")?;
+    let row = rows
+        .iter()
+        .find(|row| row["proxy"] == proxy && row["load"] == "get-1k" && row["connections"] == connections);
+    let row =
+        row.with_context(|| format!("the report has no row of {proxy} at {connections} connections"))?;
+    row["cpu_us"].as_f64().with_context(|| format!("the row of {proxy} has no cpu_us"))
+}
+
+/// Heap allocations per request and the size of the request's future, as the sidecar's own tests count them.
+pub(crate) fn request(site: &Site) -> Result<Vec<Line>> {
+    let mut test = site::cargo();
+    test.args(["test", "--release", "--locked", "--package", "sidecar", "--", "cost", "--nocapture"]);
+    let said = site::output_of(test.current_dir(site.root()))?;
+    let number = |name: &str| -> Result<f64> {
+        let found =
+            said.lines().find_map(|line| line.split_once(&format!("{name}="))?.1.split_whitespace().next());
+        let word = found.with_context(|| format!("no test of the sidecar printed {name}=NUMBER"))?;
+        word.parse().with_context(|| format!("{name}={word} is no number"))
+    };
+    Ok(vec![
+        Line::at_most("allocations-per-request", number("allocations_per_request")?, 0.0, ""),
+        Line::at_most("request-future-bytes", number("request_future_bytes")?, 4096.0, "bytes"),
+    ])
+}
+
+/// Memory and wake-ups of an idle sidecar, and memory with a thousand connections.
+pub(crate) fn idle(site: &Site) -> Result<Vec<Line>> {
+    let snapshot = snapshot_of_the_shop(site)?;
+    let outrigger = site.outrigger()?;
+    let (sidecar, _) = sidecar(&outrigger, &snapshot)?;
+    std::thread::sleep(SETTLE);
+    let before = process::wake_ups(sidecar.pid())?;
+    std::thread::sleep(IDLE);
+    let woken = process::wake_ups(sidecar.pid())?.saturating_sub(before);
+    let resident = mebibytes(process::status(sidecar.pid(), "VmRSS")?);
+    drop(sidecar);
+    Ok(vec![
+        Line::at_most("idle-rss-mib", resident, 10.0, "MiB"),
+        Line::at_most("idle-wake-ups-per-second", woken as f64 / IDLE.as_secs_f64(), 2.0, "/s"),
+        Line::at_most("rss-mib-with-1000-connections", with_connections(site, &outrigger)?, 40.0, "MiB"),
+    ])
+}
+
+/// The most memory that a proxy took while a thousand connections each had a request under way, several times.
+fn with_connections(site: &Site, outrigger: &Path) -> Result<f64> {
+    let mut backend = Command::new(site.binary("bench", "backend")?);
+    let mut backend = Running::start(backend.args(["--listen", "127.0.0.1:0", "--fast"]))?;
+    let to = backend.wait_for(Duration::from_secs(10), listen_in)?;
+    let listen = http::free_address()?;
+    let mut command = Command::new(outrigger);
+    command.args(["proxy", "--listen", &listen.to_string(), "--to", &to.to_string()]);
+    let proxy = Running::start(&mut command)?;
+    let connected = process::wait_until(Duration::from_secs(10), || TcpStream::connect(listen).is_ok());
+    ensure!(connected, "the proxy does not listen: {}", proxy.said());
+    let request = format!("GET / HTTP/1.1\r\nHost: {to}\r\n\r\n");
+    let mut streams = Vec::new();
+    for _ in 0..MANY {
+        let stream = TcpStream::connect(listen).context("a connection was refused")?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        streams.push(stream);
+    }
+    for _ in 0..10 {
+        for stream in &mut streams {
+            stream.write_all(request.as_bytes())?;
+        }
+        for stream in &mut streams {
+            http::read_answer_of_length(stream)?;
+        }
+    }
+    // The high-water mark: nothing that happened in between is missed.
+    Ok(mebibytes(process::status(proxy.pid(), "VmHWM")?))
+}
+
+fn mebibytes(kibibytes: u64) -> f64 {
+    kibibytes as f64 / 1024.0
+}
+
+/// The first address in the line `{"listen":["127.0.0.1:9000"]}` with which the tools of `bench` begin.
+fn listen_in(line: &str) -> Option<SocketAddr> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    value["listen"][0].as_str()?.parse().ok()
+}
+
+/// From the start of the program to `/ready`, from a snapshot of the shop; the median of twenty.
+pub(crate) fn start(site: &Site) -> Result<Vec<Line>> {
+    let snapshot = snapshot_of_the_shop(site)?;
+    let outrigger = site.outrigger()?;
+    let mut millis = Vec::new();
+    for _ in 0..STARTS {
+        let (running, took) = sidecar(&outrigger, &snapshot)?;
+        millis.push(took.as_secs_f64() * 1000.0);
+        drop(running);
+    }
+    millis.sort_by(f64::total_cmp);
+    Ok(vec![
+        Line::at_most("start-to-ready-ms", millis[STARTS / 2], 50.0, "ms"),
+        Line::printed("start-to-ready-worst-ms", super::rounded(millis[STARTS - 1])),
+    ])
+}
+
+/// Starts a sidecar on `snapshot` and waits for `/ready`; how long that took.
+fn sidecar(outrigger: &Path, snapshot: &Path) -> Result<(Running, Duration)> {
+    let admin = http::free_address()?;
+    let mut command = Command::new(outrigger);
+    command.arg("sidecar").arg("--snapshot").arg(snapshot).args(["--admin", &admin.to_string()]);
+    let began = Instant::now();
+    let running = Running::start(&mut command)?;
+    while began.elapsed() < Duration::from_secs(10) {
+        if http::get(admin, "/ready").is_ok_and(|answer| answer.status == 200) {
+            return Ok((running, began.elapsed()));
+        }
+        // Short beside what is measured, long enough to leave the processor to the sidecar.
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    anyhow::bail!("the sidecar is not ready after 10 s: {}", running.said())
+}
+
+/// The snapshot that an instance of the shop was started from, taken while the shop ran. Its ports are free now.
+fn snapshot_of_the_shop(site: &Site) -> Result<PathBuf> {
+    let shop = Shop::start(site)?;
+    let snapshot = site.folder("snapshot")?.join("opbox.json");
+    let found = shop.snapshot("opbox")?;
+    std::fs::copy(&found, &snapshot).with_context(|| format!("could not copy {}", found.display()))?;
+    Ok(snapshot)
+}

@@ -1,0 +1,139 @@
+//! Visitors of the shop: pages and purchases, sent when they are due whether or not others have been answered.
+//!
+//! Each request has a connection of its own, so that a failure is the shop's and not that of a connection which a
+//! client kept for too long.
+
+use super::http;
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Enough threads for a rate of 200/s of which every request takes a second.
+const THREADS: u64 = 256;
+
+/// What the visitors do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Visit {
+    /// GET of the page.
+    Page,
+    /// POST of a purchase with an id that is never used again.
+    Buy,
+}
+
+/// One request and what became of it.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// The id of a purchase; empty for a page.
+    pub(crate) id: String,
+    /// When it was due.
+    pub(crate) due: Instant,
+    pub(crate) ended: Instant,
+    /// Why it failed; none: it was answered with 200.
+    pub(crate) failure: Option<String>,
+}
+
+/// Visitors at a steady rate, from `start` until they are stopped.
+pub(crate) struct Visitors {
+    threads: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+    done: Arc<Mutex<Vec<Done>>>,
+}
+
+impl Visitors {
+    /// Sends `per_second` requests a second to the shop's edge.
+    pub(crate) fn start(edge: SocketAddr, visit: Visit, per_second: u32) -> Visitors {
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let next = Arc::new(AtomicU64::new(0));
+        let began = Instant::now();
+        let gap = Duration::from_secs(1) / per_second;
+        let visitor = |_| {
+            let (stop, done, next) = (stop.clone(), done.clone(), next.clone());
+            std::thread::spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let due = began + gap * u32::try_from(number).unwrap_or(u32::MAX);
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let one = once(edge, visit, number, due);
+                    if let Ok(mut done) = done.lock() {
+                        done.push(one);
+                    }
+                }
+            })
+        };
+        // As many threads as could be busy; the others wait for their turn.
+        let threads = (0..THREADS.min(u64::from(per_second) * 4)).map(visitor).collect();
+        Visitors { threads, stop, done }
+    }
+
+    /// No further requests; waits for those that are on their way.
+    pub(crate) fn stop(self) -> Vec<Done> {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            // A thread that panicked has lost its request; the count of requests shows it.
+            let _ = thread.join();
+        }
+        self.done.lock().map(|mut done| std::mem::take(&mut *done)).unwrap_or_default()
+    }
+}
+
+fn once(edge: SocketAddr, visit: Visit, number: u64, due: Instant) -> Done {
+    let host = edge.to_string();
+    let (id, answer) = match visit {
+        Visit::Page => (String::new(), http::request(edge, "GET", "/", &host, "")),
+        Visit::Buy => {
+            let id = format!("prove-{}-{number}", std::process::id());
+            let order = serde_json::json!({ "id": id, "item": "today", "quantity": 1 }).to_string();
+            let answer = http::request(edge, "POST", "/buy", &host, &order);
+            (id, answer)
+        }
+    };
+    let failure = match answer {
+        Ok(answer) if answer.status == 200 => None,
+        Ok(answer) => {
+            Some(format!("{}: {}", answer.status, answer.text.chars().take(200).collect::<String>()))
+        }
+        Err(error) => Some(format!("{error:#}")),
+    };
+    Done { id, due, ended: Instant::now(), failure }
+}
+
+/// How often each id was executed, over all instances and their predecessors.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    executed: BTreeMap<String, usize>,
+}
+
+impl Ledger {
+    /// Adds up the files `INSTANCE.ids` of `folder`, one line each execution.
+    pub(crate) fn read(folder: &Path) -> Result<Ledger> {
+        let mut ledger = Ledger::default();
+        let entries = std::fs::read_dir(folder).with_context(|| {
+            format!("no ledger in {}: the shop did not get SHOP_LEDGER_DIR", folder.display())
+        })?;
+        for entry in entries.flatten() {
+            for id in std::fs::read_to_string(entry.path())?.lines() {
+                *ledger.executed.entry(id.to_owned()).or_default() += 1;
+            }
+        }
+        Ok(ledger)
+    }
+
+    /// How often `id` was executed.
+    pub(crate) fn times(&self, id: &str) -> usize {
+        self.executed.get(id).copied().unwrap_or(0)
+    }
+
+    /// Ids that were executed more than once.
+    pub(crate) fn twice(&self) -> usize {
+        self.executed.values().filter(|&&times| times > 1).count()
+    }
+}
