@@ -27,7 +27,8 @@ pub(crate) struct Source<'a> {
     test_lines: Vec<(usize, usize)>,
 }
 
-/// A function and its length in lines, from `fn` to the closing brace.
+/// A function and its length in lines, from `fn` to the closing brace. A table, that is one `match` whose arms only
+/// name values at its end, counts one line an arm: it is read by the row, and grows with what it lists.
 #[derive(Debug)]
 pub(crate) struct Function {
     /// `name`, or `Type::name` in an impl or trait.
@@ -180,7 +181,11 @@ impl Items {
             Some(owner) => format!("{owner}::{}", sig.ident),
             None => sig.ident.to_string(),
         };
-        self.functions.push(Function { name, line, lines: end + 1 - line });
+        let lines = match table(block) {
+            Some((lines, rows)) => end + 1 - line - lines + rows,
+            None => end + 1 - line,
+        };
+        self.functions.push(Function { name, line, lines });
     }
 
     fn owned_by(&mut self, owner: Option<String>, walk: impl FnOnce(&mut Self)) {
@@ -260,6 +265,28 @@ impl<'ast> Visit<'ast> for Items {
             self.function(&item.sig, block);
         }
         visit::visit_trait_item_fn(self, item);
+    }
+}
+
+/// How many lines of `block` are a table, and how many rows that has: its last statement is a `match` whose arms only
+/// name values, and before that there are only items.
+fn table(block: &syn::Block) -> Option<(usize, usize)> {
+    let (last, before) = block.stmts.split_last()?;
+    let syn::Stmt::Expr(syn::Expr::Match(table), None) = last else { return None };
+    let is_table = before.iter().all(|stmt| matches!(stmt, syn::Stmt::Item(_)))
+        && table.arms.iter().all(|arm| names_a_value(&arm.body));
+    let lines = table.span().end().line + 1 - table.span().start().line;
+    is_table.then_some((lines, table.arms.len()))
+}
+
+/// Whether an arm does no more than name a value; rustfmt puts braces around a long one.
+fn names_a_value(arm: &syn::Expr) -> bool {
+    use syn::Expr::{Block, Call, Lit, Macro, Path, Struct, Tuple};
+    match arm {
+        Block(block) => {
+            matches!(block.block.stmts.as_slice(), [syn::Stmt::Expr(only, None)] if names_a_value(only))
+        }
+        _ => matches!(arm, Call(_) | Lit(_) | Macro(_) | Path(_) | Struct(_) | Tuple(_)),
     }
 }
 

@@ -202,6 +202,16 @@ fn long_functions_need_an_entry_that_only_shrinks() {
 }
 
 #[test]
+fn a_table_counts_by_its_rows() {
+    let function =
+        |row: &str, rows: usize| format!("//! x\nfn f() {{\nmatch a {{\n{}}}\n}}\n", row.repeat(rows));
+    let table = "A::B =>\n (1,\n 2),\n";
+    assert!(broken("a/src/a.rs", &function(table, 68)).is_empty());
+    assert_eq!(broken("a/src/a.rs", &function(table, 69)), [(2, "size")]);
+    assert_eq!(broken("a/src/a.rs", &function("A => {\n b();\n}\n", 30)), [(2, "size")]);
+}
+
+#[test]
 fn long_files_count_without_their_tests() {
     let head = "//! x\n".to_owned() + &"// y\n".repeat(699);
     assert!(broken("a/src/a.rs", &(head.clone() + "#[cfg(test)]\nmod tests {\n}\n")).is_empty());
