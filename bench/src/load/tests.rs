@@ -67,6 +67,7 @@ fn a_stall_counts_for_the_requests_behind_it() {
     // every 10 ms, so the one meant for 10 ms waits about 190 ms.
     let address = server(|number, _| {
         if number == 0 {
+            // tidy-allow: sleep, a slow answer is what is tested
             std::thread::sleep(std::time::Duration::from_millis(200));
         }
         Some(OK.to_owned())
@@ -81,6 +82,7 @@ fn a_stall_counts_for_the_requests_behind_it() {
 #[test]
 fn opens_more_connections_while_all_are_busy() {
     let address = server(|_, _| {
+        // tidy-allow: sleep, a slow answer is what is tested
         std::thread::sleep(std::time::Duration::from_millis(100));
         Some(OK.to_owned())
     });
@@ -92,6 +94,7 @@ fn opens_more_connections_while_all_are_busy() {
 #[test]
 fn a_late_answer_is_a_timeout() {
     let address = server(|_, _| {
+        // tidy-allow: sleep, a slow answer is what is tested
         std::thread::sleep(std::time::Duration::from_millis(300));
         Some(OK.to_owned())
     });
