@@ -22,6 +22,7 @@ test: ## Everything that must hold before a change lands
 	$(STAGE) $(CARGO) xtask tidy
 	$(STAGE) $(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) $(CARGO) build --workspace --all-targets --locked
+	$(STAGE) examples/shop/install
 	$(STAGE) $(CARGO) test --workspace --locked
 
 tidy: ## House rules only: fences between crates, sizes, text

@@ -180,6 +180,17 @@ fn links_lead_somewhere() {
     assert_eq!(found("`[c](c.md)`\n\n```\n[c](c.md)\n```\n"), 0);
 }
 
+#[test]
+fn places_in_documents_exist() {
+    let found = |text: &str| {
+        let files = tree(&[("a.md", text), ("crates/x/src/a.rs", "//! x\n")]);
+        check_tree(&files, &Graph::default()).len()
+    };
+    assert_eq!(found("see `crates/x/src/a.rs`, `crates/x/`, `src/a.rs` and `cargo test`\n"), 0);
+    assert_eq!(found("see `crates/x/src/b.rs`\n"), 1);
+    assert_eq!(found("see `crates/xy`\n"), 1);
+}
+
 /// A file with one function of `lines` lines.
 fn long(lines: usize) -> String {
     format!("//! x\nimpl A {{\nfn f() {{\n{}}}\n}}\n", "    x();\n".repeat(lines - 2))

@@ -44,6 +44,7 @@ pub(crate) fn check(tree: &Tree, sources: &[Source<'_>]) -> Vec<Problem> {
         lines(file, tree, &mut problems);
         if file.ends_with(&[".md"]) {
             links(file, tree, &mut problems);
+            places(file, tree, &mut problems);
         }
     }
     for source in sources {
@@ -174,6 +175,29 @@ fn links(file: &File, tree: &Tree, problems: &mut Vec<Problem>) {
             && !headings(&other.text).any(|heading| heading == anchor)
         {
             problems.push(Problem::new(&file.path, line, "link", format!("{path} has no heading #{anchor}")));
+        }
+    }
+}
+
+/// A path in code marks that begins at one of our folders must exist: a map that has rotted is worse than none.
+fn places(file: &File, tree: &Tree, problems: &mut Vec<Problem>) {
+    const FOLDERS: &[&str] = &["crates/", "bench/", "examples/", "fuzz/", "xtask/"];
+    for (line, text) in prose(&file.text) {
+        let spans = text.split('`').skip(1).step_by(2);
+        for path in spans.filter(|span| FOLDERS.iter().any(|folder| span.starts_with(folder))) {
+            // What follows the path on a command line is not part of it.
+            let path = path.split([' ', ':', '#']).next().unwrap_or(path).trim_end_matches('/');
+            let is_there = |other: &File| {
+                other.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            if !tree.files.iter().any(is_there) {
+                problems.push(Problem::new(
+                    &file.path,
+                    line,
+                    "place",
+                    format!("there is no {path}: correct it"),
+                ));
+            }
         }
     }
 }
