@@ -74,6 +74,12 @@ impl Visitors {
         Visitors { threads, stop, done }
     }
 
+    /// How many requests have ended so far.
+    #[cfg(test)]
+    pub(crate) fn ended(&self) -> usize {
+        self.done.lock().map_or(0, |done| done.len())
+    }
+
     /// No further requests; waits for those that are on their way.
     pub(crate) fn stop(self) -> Vec<Done> {
         self.stop.store(true, Ordering::Relaxed);
@@ -135,5 +141,61 @@ impl Ledger {
     /// Ids that were executed more than once.
     pub(crate) fn twice(&self) -> usize {
         self.executed.values().filter(|&&times| times > 1).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::process::wait_until;
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    /// Answers every connection with `status`, and every tenth with nothing at all.
+    fn server(status: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+        let address = listener.local_addr().expect("it is bound");
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().enumerate() {
+                let Ok(mut stream) = stream else { return };
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).unwrap_or(0);
+                if read > 0 && number % 10 != 9 {
+                    let _ = stream
+                        .write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok").as_bytes());
+                }
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn failures_are_counted() {
+        let visitors = Visitors::start(server("200 OK"), Visit::Buy, 500);
+        assert!(wait_until(Duration::from_secs(20), || visitors.ended() >= 100));
+        let done = visitors.stop();
+        let failed = done.iter().filter(|one| one.failure.is_some()).count();
+        assert_eq!(failed, done.len() / 10);
+        let ids: std::collections::BTreeSet<&str> = done.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(ids.len(), done.len());
+    }
+
+    #[test]
+    fn any_other_status_is_a_failure() {
+        let visitors = Visitors::start(server("503 Service Unavailable"), Visit::Page, 100);
+        assert!(wait_until(Duration::from_secs(20), || visitors.ended() >= 5));
+        assert!(visitors.stop().iter().all(|one| one.failure.is_some()));
+    }
+
+    #[test]
+    fn a_ledger_adds_up_over_instances() {
+        let folder = std::env::temp_dir().join(format!("outrigger-ledger-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("the system has a folder for temporary files");
+        std::fs::write(folder.join("a.ids"), "x\ny\n").expect("the folder is ours");
+        std::fs::write(folder.join("b.ids"), "x\n").expect("the folder is ours");
+        let ledger = Ledger::read(&folder).expect("it is there");
+        assert_eq!((ledger.times("x"), ledger.times("y"), ledger.times("z"), ledger.twice()), (2, 1, 0, 1));
+        std::fs::remove_dir_all(&folder).expect("it is ours");
+        assert!(Ledger::read(&folder).is_err());
     }
 }

@@ -259,3 +259,50 @@ pub(crate) fn wake_ups(id: u32) -> Result<u64> {
     }
     Ok(sum)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_process_that_is_left_behind_is_seen_until_it_is_gone() {
+        let mut shell = Command::new("sh");
+        // The child waits on a pipe that ends with this test at the latest.
+        let mut running =
+            Running::start(shell.args(["-c", "sleep 60 >&2 & echo left $!"])).expect("sh is there");
+        let left = running.wait_for(SOON, |line| line.strip_prefix("left ")?.parse::<u32>().ok());
+        let left = left.expect("the shell says what it left");
+        running.wait(SOON).expect("the shell ends");
+        assert_eq!(marked(running.mark()), [left]);
+        kill(left).expect("it is alive");
+        assert!(wait_until(SOON, || marked(running.mark()).is_empty()));
+    }
+
+    #[test]
+    fn an_end_without_the_awaited_line_is_told_with_what_was_said() {
+        let mut shell = Command::new("sh");
+        let mut running = Running::start(shell.args(["-c", "echo no >&2; exit 3"])).expect("sh is there");
+        let error =
+            running.wait_for(SOON, |line| (line == "yes").then_some(())).expect_err("it never says so");
+        assert!(error.to_string().contains("exit status: 3"), "{error}");
+    }
+
+    #[test]
+    fn a_port_that_is_listened_on_is_seen_with_its_owner() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+        let port = listener.local_addr().expect("it is bound").port();
+        let inode = listening().into_iter().find(|&(other, _)| other == port).expect("it is listed").1;
+        assert!(sockets_of(std::process::id()).contains(&inode));
+        drop(listener);
+        assert!(!listening().contains(&(port, inode)));
+    }
+
+    #[test]
+    fn figures_of_this_process_are_read() {
+        assert!(status(std::process::id(), "VmRSS").is_ok_and(|kib| kib > 100));
+        assert!(wake_ups(std::process::id()).is_ok());
+        assert!(status(std::process::id(), "NoSuchField").is_err());
+    }
+}
