@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Enough threads for a rate of 200/s of which every request takes a second.
-const THREADS: u64 = 256;
+/// As many requests may be under way: enough for 200/s of which each takes a second.
+const THREADS: usize = 256;
 
 /// What the visitors do.
 #[derive(Debug, Clone, Copy)]
@@ -49,19 +49,13 @@ impl Visitors {
     pub(crate) fn start(edge: SocketAddr, visit: Visit, per_second: u32) -> Visitors {
         let stop = Arc::new(AtomicBool::new(false));
         let done = Arc::new(Mutex::new(Vec::new()));
-        let next = Arc::new(AtomicU64::new(0));
+        let turn = Arc::new(Mutex::new(0_u32));
         let began = Instant::now();
         let gap = Duration::from_secs(1) / per_second;
         let visitor = |_| {
-            let (stop, done, next) = (stop.clone(), done.clone(), next.clone());
+            let (stop, done, turn) = (stop.clone(), done.clone(), turn.clone());
             std::thread::spawn(move || {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let due = began + gap * u32::try_from(number).unwrap_or(u32::MAX);
-                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
+                while let Some((number, due)) = take_turn(&turn, &stop, began, gap) {
                     let one = once(edge, visit, number, due);
                     if let Ok(mut done) = done.lock() {
                         done.push(one);
@@ -69,8 +63,7 @@ impl Visitors {
                 }
             })
         };
-        // As many threads as could be busy; the others wait for their turn.
-        let threads = (0..THREADS.min(u64::from(per_second) * 4)).map(visitor).collect();
+        let threads = (0..THREADS).map(visitor).collect();
         Visitors { threads, stop, done }
     }
 
@@ -91,7 +84,19 @@ impl Visitors {
     }
 }
 
-fn once(edge: SocketAddr, visit: Visit, number: u64, due: Instant) -> Done {
+/// Waits until the next request is due: one visitor at a time, the others stand behind it. None: no more.
+fn take_turn(turn: &Mutex<u32>, stop: &AtomicBool, began: Instant, gap: Duration) -> Option<(u32, Instant)> {
+    let mut next = turn.lock().ok()?;
+    let due = began + gap * *next;
+    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    if stop.load(Ordering::Relaxed) {
+        return None;
+    }
+    *next += 1;
+    Some((*next - 1, due))
+}
+
+fn once(edge: SocketAddr, visit: Visit, number: u32, due: Instant) -> Done {
     let host = edge.to_string();
     let (id, answer) = match visit {
         Visit::Page => (String::new(), http::request(edge, "GET", "/", &host, "")),
