@@ -1,7 +1,42 @@
 //! The conductor of one call: asked for the next step, told what happened.
+//!
+//! ```text
+//!           no slot free            granted
+//!  Fresh ─────────────────► Queued ─────────┐
+//!    │ slot                                 ▼          a head          Forward
+//!    └───────────────────────────────────► Ready ─► Waiting ─► Answered ─► Streaming ─► Over
+//!                                           ▲  ▲      │ │          │ Tunnel
+//!                             wait is over  │  └──────┘ │          └─────► Tunnelling ─► Over
+//!                                        BackOff ◄ Again│ broke or refused there,
+//!                                                       │ and another attempt is safe
+//!  any state: caller gone, deadline, nobody to ask ─────┴─► (Drop) ─► Refusing ─► Over
+//! ```
+//!
+//! **When another attempt is safe.** Never above two, never when somebody above retries (`attempt` > 1), never once the
+//! body has outgrown its copy, never past the deadline, never without budget. Then:
+//!
+//! | the first attempt | the request | the second goes |
+//! |---|---|---|
+//! | broke with nothing or only a connection reached | any | elsewhere, at once |
+//! | broke with bytes sent or a head begun | idempotent | elsewhere, after back-off |
+//! | refused, retryable `yes` or `elsewhere` | any: the app has not seen it | elsewhere, at once |
+//! | refused, retryable `idempotent` | idempotent | elsewhere, after back-off |
+//! | refused, retryable `later` or `no` | – | nowhere: the refusal is the answer |
+//! | has not answered for the hedge's time | idempotent, body whole | elsewhere, beside the first |
+//!
+//! **One endpoint only** (the app, on a sidecar's inbound side). A second attempt at the same endpoint is made only if
+//! nothing was sent there (nothing or only a connection reached, or a refusal that says `yes`), after back-off, and not
+//! after a connect timeout. So an inbound sidecar masks a restart of at most 25 ms, and otherwise says at once what is
+//! wrong: the caller's sidecar knows other endpoints, and a long wait here would cost it the time to try them.
+//!
+//! **Slots.** A call holds a slot from [`Step::Open`] to its end; a tunnel gives it back at once. Whatever happens, the
+//! call's last event gives it back: see the property test in `tests/any_sequence.rs`.
 
-use crate::{Attempt, Books, CallId, Dice, Event, Step};
-use model::{Importance, Moment, Reason, Timeouts};
+use crate::admit::Verdict;
+use crate::books::Outcome;
+use crate::retry::{back_off, hedge_at};
+use crate::{Answer, Attempt, Books, CallId, Dice, Ending, EndpointKey, Event, Reached, Step, Why};
+use model::{Importance, Moment, Reason, Retryable, Timeouts};
 use std::time::Duration;
 
 /// What a call begins with.
@@ -15,7 +50,7 @@ pub struct Ask {
     pub has_body: bool,
     /// The time that the caller has left; it wins when it is shorter than the route's.
     pub remaining: Option<Duration>,
-    /// Which attempt of the caller this is. Above 1 somebody above retries already, so there is no retry here.
+    /// Which attempt of the caller this is. Above 1 somebody above retries already, so there is no extra attempt here.
     pub attempt: u8,
     /// How important the request is.
     pub importance: Importance,
@@ -26,13 +61,85 @@ pub struct Ask {
 /// One call: at most two attempts, one answer.
 #[derive(Clone, Debug)]
 pub struct Call {
-    deadline: Moment,
-    spent: u8,
+    id: CallId,
+    at: At,
+    copy: Copied,
+    idempotent: bool,
+    /// Somebody above retries: one attempt is all.
+    single: bool,
+    /// There was no budget for a hedge, or nobody to send it to.
+    no_hedge: bool,
+    slot: bool,
     retried_connection: bool,
-    over: bool,
-    idle: Duration,
+    opened: u8,
+    tries: [Try; 2],
+    deadline: Moment,
+    total: Duration,
     connect: Duration,
-    forward: bool,
+    idle: Duration,
+    /// The refusal that it will be if there is no answer.
+    reason: Reason,
+}
+
+const _: () = assert!(size_of::<Call>() <= 192);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum At {
+    Fresh,
+    Queued,
+    /// An attempt is to be opened; a second one possibly where the first was.
+    Ready {
+        same: bool,
+    },
+    /// A second attempt is to be opened after a wait that is still to be drawn.
+    Again {
+        same: bool,
+    },
+    BackOff {
+        until: Moment,
+        same: bool,
+    },
+    Waiting,
+    Answered {
+        attempt: Attempt,
+        upgraded: bool,
+    },
+    Streaming(Attempt),
+    Tunnelling,
+    Refusing {
+        reason: Reason,
+        retry_after: Duration,
+    },
+    Over,
+}
+
+/// What there is of the request's body for another attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Copied {
+    Growing,
+    Whole,
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    to: EndpointKey,
+    began: Moment,
+    live: bool,
+    /// The driver must still be told to abandon it.
+    drop: Option<Why>,
+}
+
+const NOT_TRIED: Try =
+    Try { to: EndpointKey { slot: u32::MAX, generation: 0 }, began: Moment::ZERO, live: false, drop: None };
+
+/// Where a second attempt may go, and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Again {
+    /// At once, if it goes elsewhere.
+    at_once: bool,
+    /// Where the first was, if there is nowhere else.
+    same: bool,
 }
 
 impl Call {
@@ -40,42 +147,21 @@ impl Call {
     pub fn begin(ask: Ask, now: Moment) -> Call {
         let total = ask.remaining.unwrap_or(Duration::MAX).min(ask.timeouts.total);
         Call {
-            deadline: now.after(total),
-            spent: 0,
+            id: ask.id,
+            at: At::Fresh,
+            copy: if ask.has_body { Copied::Growing } else { Copied::Whole },
+            idempotent: ask.idempotent,
+            single: ask.attempt > 1,
+            no_hedge: false,
+            slot: false,
             retried_connection: false,
-            over: false,
-            idle: ask.timeouts.idle,
+            opened: 0,
+            tries: [NOT_TRIED; 2],
+            deadline: now.after(total),
+            total: ask.timeouts.total,
             connect: ask.timeouts.connect,
-            forward: false,
-        }
-    }
-
-    /// What to do next.
-    pub fn next(&mut self, books: &mut Books, now: Moment, dice: &mut impl Dice) -> Step {
-        if self.over {
-            return Step::Settled;
-        }
-        if self.forward {
-            self.forward = false;
-            return Step::Forward { attempt: Attempt::First, idle: self.idle };
-        }
-        if self.spent > 0 {
-            return Step::Idle { until: self.deadline };
-        }
-        self.spent = 1;
-        let Some(to) = books.pick(dice) else {
-            self.over = true;
-            return Step::Refuse { reason: Reason::NoInstances, retry_after: Some(Duration::from_secs(1)) };
-        };
-        Step::Open { attempt: Attempt::First, to, give_up: now.after(self.connect).min(self.deadline) }
-    }
-
-    /// Tells the call what happened.
-    pub fn on(&mut self, event: Event, _books: &mut Books, _now: Moment) {
-        match event {
-            Event::Head { .. } => self.forward = true,
-            Event::Ended(_) | Event::CallerGone | Event::Broke { .. } => self.over = true,
-            _ => {}
+            idle: ask.timeouts.idle,
+            reason: Reason::DeadlinePassed,
         }
     }
 
@@ -86,11 +172,312 @@ impl Call {
 
     /// How many attempts were opened.
     pub fn attempts(&self) -> u8 {
-        self.spent
+        self.opened
     }
 
     /// Whether a connection failure was retried here, so that no layer above needs to.
     pub fn retried_connection(&self) -> bool {
         self.retried_connection
     }
+
+    /// What to do next. Ask again after each step but [`Step::Idle`], which waits for an event.
+    pub fn next(&mut self, books: &mut Books, now: Moment, dice: &mut impl Dice) -> Step {
+        books.refresh(now, dice);
+        loop {
+            if let Some(step) = self.abandon() {
+                return step;
+            }
+            let step = match self.at {
+                At::Fresh => self.arrive(books, now),
+                At::Queued => self.queued(books, now),
+                At::Ready { same } => self.open(books, now, dice, same),
+                At::Again { same } => {
+                    let rule = books.settings().retry.unwrap_or_default();
+                    let wait = back_off(&rule, now.until(self.deadline), dice);
+                    self.at = At::BackOff { until: now.after(wait), same };
+                    None
+                }
+                At::BackOff { until, same } if now >= until => {
+                    self.at = At::Ready { same };
+                    None
+                }
+                At::BackOff { until, .. } => Some(Step::Idle { until }),
+                At::Waiting => self.wait(books, now, dice),
+                At::Answered { attempt, upgraded } => Some(self.commit(books, now, attempt, upgraded)),
+                At::Streaming(_) | At::Tunnelling => Some(Step::Idle { until: Moment::NEVER }),
+                At::Refusing { reason, retry_after } => {
+                    self.at = At::Over;
+                    let retry_after = reason.has_retry_after().then_some(retry_after);
+                    Some(Step::Refuse { reason, retry_after })
+                }
+                At::Over => Some(Step::Settled),
+            };
+            if let Some(step) = step {
+                return step;
+            }
+        }
+    }
+
+    /// Tells the call what happened. What cannot happen in its state is ignored.
+    pub fn on(&mut self, event: Event, books: &mut Books, now: Moment) {
+        match event {
+            Event::Woken | Event::Due => {}
+            Event::BodyEnded => {
+                if self.copy == Copied::Growing {
+                    self.copy = Copied::Whole;
+                }
+            }
+            Event::Spilled => self.copy = Copied::Lost,
+            Event::Head { attempt, answer } => self.on_head(attempt, answer, books, now),
+            Event::Broke { attempt, reached, reason } => self.on_broke(attempt, reached, reason, books, now),
+            Event::Ended(ending) => self.on_ended(ending, books, now),
+            Event::CallerGone => self.on_caller_gone(books, now),
+        }
+    }
+
+    fn on_head(&mut self, attempt: Attempt, answer: Answer, books: &mut Books, now: Moment) {
+        if !self.tries[attempt as usize].live {
+            return;
+        }
+        let outcome = match answer.refusal {
+            Some(reason) => Outcome::Refused(reason),
+            None => Outcome::Answered { failed: answer.status >= 500, long: answer.long || answer.upgraded },
+        };
+        self.settle(attempt, books, now, outcome);
+        if let Some(reason) = answer.refusal
+            && let Some(again) = self.after_refusal(reason)
+            && (self.tries[attempt.other() as usize].live || self.second(again, books, now))
+        {
+            self.reason = reason;
+            self.retried_connection |= reason == Reason::ConnectFailed || reason == Reason::ConnectTimeout;
+            self.tries[attempt as usize].drop = Some(Why::Retried);
+            return;
+        }
+        self.give_up_on(attempt.other(), Why::Lost, books, now);
+        self.at = At::Answered { attempt, upgraded: answer.upgraded };
+    }
+
+    /// Where to go after a refusal by the peer's sidecar, if anywhere.
+    fn after_refusal(&self, reason: Reason) -> Option<Again> {
+        match reason.retryable() {
+            Retryable::Yes => Some(Again { at_once: true, same: reason != Reason::ConnectTimeout }),
+            Retryable::Elsewhere => Some(Again { at_once: true, same: false }),
+            Retryable::Idempotent if self.idempotent => Some(Again { at_once: false, same: false }),
+            Retryable::Idempotent | Retryable::Later | Retryable::No => None,
+        }
+    }
+
+    fn on_broke(
+        &mut self,
+        attempt: Attempt,
+        reached: Reached,
+        reason: Reason,
+        books: &mut Books,
+        now: Moment,
+    ) {
+        if self.at == At::Streaming(attempt) {
+            return self.on_ended(Ending::Truncated, books, now);
+        }
+        if !self.tries[attempt as usize].live {
+            return;
+        }
+        self.settle(attempt, books, now, Outcome::Broke(reason));
+        self.reason = reason;
+        if self.tries[attempt.other() as usize].live {
+            return;
+        }
+        let unsent = reached <= Reached::Connection;
+        let again = Again { at_once: unsent, same: unsent && reason != Reason::ConnectTimeout };
+        if (unsent || self.idempotent) && self.second(again, books, now) {
+            self.retried_connection |= unsent;
+        } else {
+            self.refuse(reason, books, now);
+        }
+    }
+
+    fn on_ended(&mut self, ending: Ending, books: &mut Books, now: Moment) {
+        match self.at {
+            At::Streaming(attempt) => {
+                let tried = self.tries[attempt as usize];
+                if ending == Ending::Truncated {
+                    books.on_truncated(tried.to, tried.began, now);
+                }
+                self.leave(books, now);
+                self.at = At::Over;
+            }
+            At::Tunnelling => self.at = At::Over,
+            _ => {}
+        }
+    }
+
+    fn on_caller_gone(&mut self, books: &mut Books, now: Moment) {
+        if self.at == At::Queued {
+            let limit = books.settings().limit;
+            books.queue().forget(limit, self.id, now);
+        }
+        if let At::Answered { attempt, .. } = self.at {
+            self.tries[attempt as usize].drop = Some(Why::CallerGone);
+        }
+        for attempt in [Attempt::First, Attempt::Second] {
+            self.give_up_on(attempt, Why::CallerGone, books, now);
+        }
+        self.leave(books, now);
+        self.at = At::Over;
+    }
+
+    /// The next attempt that the driver must be told to abandon.
+    fn abandon(&mut self) -> Option<Step> {
+        for attempt in [Attempt::First, Attempt::Second] {
+            if let Some(why) = self.tries[attempt as usize].drop.take() {
+                return Some(Step::Drop { attempt, why });
+            }
+        }
+        None
+    }
+
+    fn arrive(&mut self, books: &mut Books, now: Moment) -> Option<Step> {
+        books.on_call(now);
+        if now >= self.deadline {
+            self.refuse(Reason::DeadlinePassed, books, now);
+            return None;
+        }
+        let limit = books.settings().limit;
+        match books.queue().begin(limit, self.id, self.deadline) {
+            Verdict::Go => {
+                self.slot = true;
+                self.at = At::Ready { same: false };
+            }
+            Verdict::Wait => self.at = At::Queued,
+            Verdict::Refuse(reason) => self.refuse(reason, books, now),
+        }
+        None
+    }
+
+    fn queued(&mut self, books: &mut Books, now: Moment) -> Option<Step> {
+        let limit = books.settings().limit;
+        self.slot = books.queue().granted(self.id);
+        if now >= self.deadline {
+            if !self.slot {
+                books.queue().forget(limit, self.id, now);
+            }
+            self.refuse(Reason::QueueTooSlow, books, now);
+            return None;
+        }
+        if !self.slot {
+            return Some(Step::Idle { until: self.deadline });
+        }
+        self.at = At::Ready { same: false };
+        None
+    }
+
+    fn open(&mut self, books: &mut Books, now: Moment, dice: &mut impl Dice, same: bool) -> Option<Step> {
+        let first = (self.opened > 0).then_some(self.tries[0].to);
+        if now >= self.deadline {
+            self.refuse(self.reason, books, now);
+            return None;
+        }
+        let again = |books: &mut Books| first.filter(|_| same).and_then(|key| books.pick_again(key));
+        let Some(to) = books.pick(now, dice, first).or_else(|| again(books)) else {
+            match first {
+                Some(_) => self.refuse(self.reason, books, now),
+                None => self.refuse_for_nobody(books, now),
+            }
+            return None;
+        };
+        let attempt = if self.opened == 0 { Attempt::First } else { Attempt::Second };
+        self.tries[attempt as usize] = Try { to, began: now, live: true, drop: None };
+        self.opened += 1;
+        self.at = At::Waiting;
+        Some(Step::Open { attempt, to, give_up: now.after(self.connect).min(self.deadline) })
+    }
+
+    fn wait(&mut self, books: &mut Books, now: Moment, dice: &mut impl Dice) -> Option<Step> {
+        if now >= self.deadline {
+            for attempt in [Attempt::First, Attempt::Second] {
+                self.give_up_on(attempt, Why::Deadline, books, now);
+            }
+            self.refuse(Reason::ResponseTimeout, books, now);
+            return None;
+        }
+        let hedge = self.hedge_at(books);
+        if now < hedge {
+            return Some(Step::Idle { until: self.deadline.min(hedge) });
+        }
+        if books.has_other(self.tries[0].to) && books.withdraw(now) {
+            self.at = At::Ready { same: false };
+            let step = self.open(books, now, dice, false);
+            return step;
+        }
+        self.no_hedge = true;
+        None
+    }
+
+    /// When a second attempt begins beside the first.
+    fn hedge_at(&self, books: &Books) -> Moment {
+        let may = self.opened == 1 && !self.single && !self.no_hedge && self.idempotent;
+        if !may || self.copy != Copied::Whole {
+            return Moment::NEVER;
+        }
+        hedge_at(books.settings().hedge.as_ref(), self.tries[0].began, books.shed())
+    }
+
+    fn commit(&mut self, books: &mut Books, now: Moment, attempt: Attempt, upgraded: bool) -> Step {
+        if upgraded {
+            self.leave(books, now);
+            self.at = At::Tunnelling;
+            return Step::Tunnel { attempt };
+        }
+        self.at = At::Streaming(attempt);
+        Step::Forward { attempt, idle: self.idle }
+    }
+
+    /// Makes ready for a second attempt, if there may be one.
+    fn second(&mut self, again: Again, books: &mut Books, now: Moment) -> bool {
+        let spent = self.opened > 1 || self.single || self.copy == Copied::Lost;
+        if spent || now >= self.deadline || books.settings().retry.is_none() {
+            return false;
+        }
+        let elsewhere = books.has_other(self.tries[0].to);
+        if !(elsewhere || again.same) || !books.withdraw(now) {
+            return false;
+        }
+        let same = again.same && !elsewhere;
+        self.at = if again.at_once && elsewhere { At::Ready { same } } else { At::Again { same } };
+        true
+    }
+
+    /// Abandons an attempt that has not answered.
+    fn give_up_on(&mut self, attempt: Attempt, why: Why, books: &mut Books, now: Moment) {
+        if self.tries[attempt as usize].live {
+            self.settle(attempt, books, now, Outcome::Unheard);
+            self.tries[attempt as usize].drop = Some(why);
+        }
+    }
+
+    fn settle(&mut self, attempt: Attempt, books: &mut Books, now: Moment, outcome: Outcome) {
+        let tried = &mut self.tries[attempt as usize];
+        tried.live = false;
+        books.settle(tried.to, tried.began, self.total, now, outcome);
+    }
+
+    fn refuse_for_nobody(&mut self, books: &mut Books, now: Moment) {
+        let (reason, retry_after) = books.nobody(now);
+        self.refuse(reason, books, now);
+        self.at = At::Refusing { reason, retry_after };
+    }
+
+    fn refuse(&mut self, reason: Reason, books: &mut Books, now: Moment) {
+        self.leave(books, now);
+        self.at = At::Refusing { reason, retry_after: Duration::from_secs(1) };
+    }
+
+    fn leave(&mut self, books: &mut Books, now: Moment) {
+        if std::mem::take(&mut self.slot) {
+            let limit = books.settings().limit;
+            books.queue().leave(limit, now);
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,13 @@
 //! Every decision of Outrigger, as code that does no input or output.
 
+pub mod admit;
 mod books;
 mod call;
 mod dice;
+pub mod health;
 mod note;
+pub mod pick;
+pub mod retry;
 mod step;
 
 pub use books::{Books, Census, EndpointView, State};
