@@ -16,10 +16,7 @@ impl Default for Limits {
     /// 32 KiB and 100 fields: above what Node (16 KiB), nginx (32 KiB) and hyper (100 fields) accept
     /// by default, so that no peer behind us would have taken what we refuse.
     fn default() -> Self {
-        Self {
-            head_bytes: 32 * 1024,
-            fields: 100,
-        }
+        Self { head_bytes: 32 * 1024, fields: 100 }
     }
 }
 
@@ -95,10 +92,10 @@ pub(crate) fn read(
             Line::End(next) => return Ok(Some(next)),
             Line::Field(_) if fields.len() >= limits.fields => return Err(Rule::TooManyFields),
             Line::Field(raw) => {
-                let known = Known::of(raw.name.of(buf));
+                let known = Known::of(raw.name(at).of(buf));
                 fields.push(Field {
-                    name: raw.name,
-                    value: raw.value,
+                    name: raw.name(at),
+                    value: raw.value(),
                     known,
                     hop: known.is_hop(),
                     plain: raw.plain,

@@ -42,10 +42,7 @@ impl Piece {
 }
 
 fn part(input: &[u8], skip: usize, len: usize) -> &[u8] {
-    input
-        .get(skip..)
-        .and_then(|rest| rest.get(..len))
-        .unwrap_or_default()
+    input.get(skip..).and_then(|rest| rest.get(..len)).unwrap_or_default()
 }
 
 /// Finds the end of one body.
@@ -115,10 +112,7 @@ impl BodyReader {
             Framing::Chunked => State::START,
             Framing::UntilClose => State::UntilClose,
         };
-        Self {
-            state,
-            extensions_left: MAX_EXTENSION_BYTES,
-        }
+        Self { state, extensions_left: MAX_EXTENSION_BYTES }
     }
 
     /// Looks at the bytes at the front of `input`. Call again with what is behind `consumed` until it
@@ -129,16 +123,9 @@ impl BodyReader {
     /// and do not forward an end.
     pub fn read(&mut self, input: &[u8]) -> Result<Piece, Rule> {
         match self.state {
-            State::Done => Ok(Piece {
-                done: true,
-                ..Piece::default()
-            }),
+            State::Done => Ok(Piece { done: true, ..Piece::default() }),
             State::Length(left) => Ok(self.counted(input, 0, left, State::Length, State::Done)),
-            State::UntilClose => Ok(Piece {
-                data: input.len(),
-                consumed: input.len(),
-                ..Piece::default()
-            }),
+            State::UntilClose => Ok(Piece { data: input.len(), consumed: input.len(), ..Piece::default() }),
             _ => self.chunked(input),
         }
     }
@@ -181,13 +168,7 @@ impl BodyReader {
         let data = usize::try_from(left).map_or(there, |left| left.min(there));
         let left = left.saturating_sub(data as u64);
         self.state = if left == 0 { end } else { more(left) };
-        Piece {
-            skip,
-            data,
-            trailers: 0,
-            consumed: skip + data,
-            done: end == State::Done && left == 0,
-        }
+        Piece { skip, data, trailers: 0, consumed: skip + data, done: end == State::Done && left == 0 }
     }
 
     fn chunked(&mut self, input: &[u8]) -> Result<Piece, Rule> {
@@ -201,11 +182,7 @@ impl BodyReader {
                 _ => {}
             }
             let Some(&byte) = input.get(at) else {
-                return Ok(Piece {
-                    skip: at,
-                    consumed: at,
-                    ..Piece::default()
-                });
+                return Ok(Piece { skip: at, consumed: at, ..Piece::default() });
             };
             at += 1;
             self.state = self.state.after(byte, &mut self.extensions_left)?;
@@ -224,11 +201,7 @@ impl BodyReader {
                     return Err(Rule::TrailersTooLarge);
                 }
                 Line::Partial => {
-                    return Ok(Piece {
-                        skip: begin,
-                        consumed: begin,
-                        ..Piece::default()
-                    });
+                    return Ok(Piece { skip: begin, consumed: begin, ..Piece::default() });
                 }
                 Line::End(next) => {
                     self.state = State::Done;
@@ -243,7 +216,7 @@ impl BodyReader {
                 Line::Field(_) if fields == MAX_TRAILER_FIELDS => {
                     return Err(Rule::TrailersTooLarge);
                 }
-                Line::Field(raw) if is_forbidden(raw.name.of(window)) => {
+                Line::Field(raw) if is_forbidden(raw.name(at).of(window)) => {
                     return Err(Rule::TrailerForbidden);
                 }
                 Line::Field(raw) => {
@@ -257,11 +230,7 @@ impl BodyReader {
 
 impl State {
     /// Before a chunk's size.
-    const START: State = State::Size {
-        size: 0,
-        digits: 0,
-        at: SizeLine::Digits,
-    };
+    const START: State = State::Size { size: 0, digits: 0, at: SizeLine::Digits };
 
     /// The state after one byte of framing.
     fn after(self, byte: u8, extensions_left: &mut u16) -> Result<State, Rule> {
@@ -269,30 +238,12 @@ impl State {
             (State::DataCr, b'\r') => Ok(State::DataLf),
             (State::DataLf, b'\n') => Ok(State::START),
             (State::DataCr | State::DataLf, _) => Err(Rule::ChunkDataOverrun),
-            (
-                State::Size {
-                    size,
-                    digits,
-                    at: SizeLine::Digits,
-                },
-                _,
-            ) => digit(size, digits, byte),
-            (
-                State::Size {
-                    size,
-                    digits,
-                    at: SizeLine::Lf,
-                },
-                b'\n',
-            ) => Ok(if size == 0 && digits > 0 {
-                State::Trailers
-            } else {
-                State::Data(size)
-            }),
+            (State::Size { size, digits, at: SizeLine::Digits }, _) => digit(size, digits, byte),
+            (State::Size { size, digits, at: SizeLine::Lf }, b'\n') => {
+                Ok(if size == 0 && digits > 0 { State::Trailers } else { State::Data(size) })
+            }
             (State::Size { size, digits, at }, _) => {
-                *extensions_left = extensions_left
-                    .checked_sub(1)
-                    .ok_or(Rule::ChunkExtensionTooLong)?;
+                *extensions_left = extensions_left.checked_sub(1).ok_or(Rule::ChunkExtensionTooLong)?;
                 let at = at.after(byte)?;
                 Ok(State::Size { size, digits, at })
             }
@@ -322,30 +273,23 @@ fn digit(size: u64, digits: u8, byte: u8) -> Result<State, Rule> {
     if digits == MAX_SIZE_DIGITS {
         return Err(Rule::ChunkSizeOverflow);
     }
-    Ok(State::Size {
-        size: size << 4 | u64::from(value),
-        digits: digits + 1,
-        at: SizeLine::Digits,
-    })
+    Ok(State::Size { size: size << 4 | u64::from(value), digits: digits + 1, at: SizeLine::Digits })
 }
 
 impl SizeLine {
     fn after(self, byte: u8) -> Result<Self, Rule> {
         use SizeLine::{
-            AfterQuoted, BlankBeforeEquals, BlankBeforeName, BlankBeforeSemicolon,
-            BlankBeforeValue, Digits, Escaped, Lf, Name, Quoted, Token,
+            AfterQuoted, BlankBeforeEquals, BlankBeforeName, BlankBeforeSemicolon, BlankBeforeValue, Digits,
+            Escaped, Lf, Name, Quoted, Token,
         };
         let text = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
         Ok(match (self, byte) {
             (Lf, _) => return Err(Rule::BareCr),
             (_, b'\n') => return Err(Rule::BareLf),
-            (BlankBeforeSemicolon | BlankBeforeEquals | AfterQuoted | Name | Token, b';') => {
-                BlankBeforeName
+            (BlankBeforeSemicolon | BlankBeforeEquals | AfterQuoted | Name | Token, b';') => BlankBeforeName,
+            (BlankBeforeName | BlankBeforeSemicolon | BlankBeforeEquals | BlankBeforeValue, b' ' | b'\t') => {
+                self
             }
-            (
-                BlankBeforeName | BlankBeforeSemicolon | BlankBeforeEquals | BlankBeforeValue,
-                b' ' | b'\t',
-            ) => self,
             (Name, b' ' | b'\t') => BlankBeforeEquals,
             (Token | AfterQuoted, b' ' | b'\t') => BlankBeforeSemicolon,
             (Name | BlankBeforeEquals, b'=') => BlankBeforeValue,
@@ -369,12 +313,8 @@ fn is_forbidden(name: &[u8]) -> bool {
     let known = Known::of(name);
     known.is_hop()
         || known.is_essential()
-        || FORBIDDEN
-            .iter()
-            .any(|forbidden| forbidden.as_bytes().eq_ignore_ascii_case(name))
-        || name
-            .get(..8)
-            .is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"content-"))
+        || FORBIDDEN.iter().any(|forbidden| forbidden.as_bytes().eq_ignore_ascii_case(name))
+        || name.get(..8).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"content-"))
 }
 
 /// Names that no [`Known`] stands for or that may be named by Connection but not trail.

@@ -29,7 +29,6 @@ macro_rules! known {
     };
 }
 
-// Sorted by length, so that a name is compared with those of its own length only; a test holds that.
 known! {
     Te "te";
     B3 "b3";
@@ -86,51 +85,43 @@ known! {
     XEnvoyExpectedRqTimeoutMs "x-envoy-expected-rq-timeout-ms";
 }
 
-/// Longest name in the table.
-const LONGEST: usize = 30;
+/// For each hash of a name its place in `NAMES`, from 1; 0 where no name has that hash.
+const PLACES: [u8; 256] = places();
 
-/// For each length, where in `NAMES` the names of that length begin; one more for the end.
-const BEGINS: [u8; LONGEST + 2] = begins();
+/// Length, first and last letter tell all names apart; the factors were found by trying. A new name
+/// that shares another's slot does not compile: try other factors then.
+const fn hash(len: usize, first: u8, last: u8) -> u8 {
+    (len as u8).wrapping_add((first | 0x20).wrapping_mul(7)).wrapping_add((last | 0x20).wrapping_mul(27))
+}
 
-#[allow(clippy::indexing_slicing)] // Evaluated at compile time, where a bad index is a build error.
-const fn begins() -> [u8; LONGEST + 2] {
-    let mut begins = [0; LONGEST + 2];
-    let mut length = 0;
+// Evaluated at compile time, where a bad index or a failed assertion is a build error.
+#[allow(clippy::indexing_slicing)]
+const fn places() -> [u8; 256] {
+    let mut places = [0; 256];
     let mut at = 0;
-    while length < LONGEST + 2 {
-        while at < Known::NAMES.len() && Known::NAMES[at].0.len() < length {
-            at += 1;
-        }
-        begins[length] = at as u8;
-        length += 1;
+    while at < Known::NAMES.len() {
+        let name = Known::NAMES[at].0.as_bytes();
+        let slot = hash(name.len(), name[0], name[name.len() - 1]) as usize;
+        assert!(places[slot] == 0, "two names with one hash");
+        at += 1;
+        places[slot] = at as u8;
     }
-    begins
+    places
 }
 
 impl Known {
     /// The variant for a field's name, in whatever case.
+    #[inline]
     pub fn of(name: &[u8]) -> Self {
-        Self::listed(name).unwrap_or_else(|| {
-            if is_outrigger(name) {
-                Self::Outrigger
-            } else {
-                Self::Other
-            }
-        })
+        Self::listed(name).unwrap_or_else(|| if is_outrigger(name) { Self::Outrigger } else { Self::Other })
     }
 
+    #[inline]
     fn listed(name: &[u8]) -> Option<Self> {
-        let first = name.first()? | 0x20;
-        let begin = usize::from(*BEGINS.get(name.len())?);
-        let end = usize::from(*BEGINS.get(name.len() + 1)?);
-        let same_length = Self::NAMES.get(begin..end)?;
-        same_length
-            .iter()
-            .find(|(known, _)| {
-                known.as_bytes().first() == Some(&first)
-                    && known.as_bytes().eq_ignore_ascii_case(name)
-            })
-            .map(|(_, variant)| *variant)
+        let (first, last) = (*name.first()?, *name.last()?);
+        let place = *PLACES.get(usize::from(hash(name.len(), first, last)))?;
+        let (known, variant) = Self::NAMES.get(usize::from(place).checked_sub(1)?)?;
+        is_spelled(name, known.as_bytes()).then_some(*variant)
     }
 
     /// Whether it is one of ours, with or without a variant of its own.
@@ -201,7 +192,34 @@ impl Known {
     }
 }
 
+/// Whether `name` is `known` (lower case) in whatever case, eight bytes at once: the last eight may
+/// overlap those before.
+#[inline]
+fn is_spelled(name: &[u8], known: &[u8]) -> bool {
+    let (Some(name_end), Some(known_end)) = (name.last_chunk::<8>(), known.last_chunk::<8>()) else {
+        return known.eq_ignore_ascii_case(name);
+    };
+    let words = |text: &[u8], other: &[u8]| {
+        let (ours, theirs) = (text.as_chunks::<8>().0, other.as_chunks::<8>().0);
+        ours.iter().zip(theirs).all(|(a, b)| folded(a) == u64::from_le_bytes(*b))
+    };
+    name.len() == known.len() && folded(name_end) == u64::from_le_bytes(*known_end) && words(name, known)
+}
+
+/// With capital letters made small, and no other byte changed.
+#[inline]
+fn folded(word: &[u8; 8]) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(*word);
+    let low = word & (0x7f * EACH);
+    let capital = (low + 0x3f * EACH) & !(low + 0x25 * EACH) & !word & (0x80 * EACH);
+    word | (capital >> 2)
+}
+
 fn is_outrigger(name: &[u8]) -> bool {
+    if !matches!(name.first(), Some(b'o' | b'O')) {
+        return false;
+    }
     let Some((prefix, rest)) = name.split_at_checked(10) else {
         return false;
     };
@@ -219,15 +237,24 @@ mod tests {
     fn every_name_is_found() {
         for (name, variant) in Known::NAMES {
             assert_eq!(Known::of(name.to_ascii_uppercase().as_bytes()), *variant);
+            for place in 0..name.len() {
+                let mut other = name.as_bytes().to_vec();
+                other[place] ^= 0x80;
+                assert_ne!(Known::of(&other), *variant);
+                other[place] ^= 0x81;
+                assert_ne!(Known::of(&other), *variant);
+            }
         }
     }
 
     #[test]
-    fn names_are_sorted_by_length() {
-        assert!(Known::NAMES.is_sorted_by_key(|(name, _)| name.len()));
-        assert_eq!(
-            Known::NAMES.last().map(|(name, _)| name.len()),
-            Some(LONGEST)
-        );
+    fn only_letters_are_folded() {
+        for byte in 0..=255u8 {
+            for place in 0..8 {
+                let mut word = [0xff; 8];
+                word[place] = byte;
+                assert_eq!(folded(&word).to_le_bytes(), word.map(|b| b.to_ascii_lowercase()));
+            }
+        }
     }
 }

@@ -29,12 +29,7 @@
 //! ```
 #![cfg_attr(
     not(test),
-    deny(
-        clippy::indexing_slicing,
-        clippy::unwrap_used,
-        clippy::panic,
-        clippy::expect_used
-    )
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, clippy::expect_used)
 )]
 
 mod bytes;

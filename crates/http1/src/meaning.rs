@@ -20,6 +20,12 @@ pub(crate) struct Meaning {
     /// TE holds `trailers`.
     trailers: bool,
     length_text: Span,
+    /// Which field is Host.
+    pub(crate) host: Option<usize>,
+    /// Host stands there more than once.
+    pub(crate) host_repeated: bool,
+    /// Whether there is an Expect, a Max-Forwards or an Upgrade.
+    pub(crate) rarities: bool,
 }
 
 impl Meaning {
@@ -28,15 +34,20 @@ impl Meaning {
     pub(crate) fn read(fields: &mut [Field], buf: &[u8], minor_version: u8) -> Result<Self, Rule> {
         let mut meaning = Self::default();
         let mut connections = false;
-        for field in fields.iter_mut() {
+        for (at, field) in fields.iter_mut().enumerate() {
             match field.known {
                 Known::ContentLength => meaning.content_length(field, buf)?,
                 Known::TransferEncoding => meaning.transfer_encoding(field, buf, minor_version)?,
                 Known::Connection => connections = true,
                 Known::Te => {
-                    meaning.trailers |= list(field.value.of(buf))
-                        .any(|element| element.eq_ignore_ascii_case(b"trailers"));
+                    meaning.trailers |=
+                        list(field.value.of(buf)).any(|element| element.eq_ignore_ascii_case(b"trailers"));
                 }
+                Known::Host => {
+                    meaning.host_repeated |= meaning.host.is_some();
+                    meaning.host = Some(at);
+                }
+                Known::Expect | Known::MaxForwards | Known::Upgrade => meaning.rarities = true,
                 _ => {}
             }
         }
@@ -82,12 +93,7 @@ impl Meaning {
         Ok(())
     }
 
-    fn transfer_encoding(
-        &mut self,
-        field: &Field,
-        buf: &[u8],
-        minor_version: u8,
-    ) -> Result<(), Rule> {
+    fn transfer_encoding(&mut self, field: &Field, buf: &[u8], minor_version: u8) -> Result<(), Rule> {
         if minor_version == 0 {
             return Err(Rule::TransferEncodingInHttp10);
         }
@@ -148,8 +154,6 @@ fn digits(text: &[u8]) -> Result<u64, Rule> {
         return Err(Rule::ContentLengthInvalid);
     }
     text.iter()
-        .try_fold(0u64, |sum, digit| {
-            sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-        })
+        .try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
         .ok_or(Rule::ContentLengthOverflow)
 }

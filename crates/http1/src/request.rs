@@ -112,10 +112,7 @@ impl RequestHead {
     pub fn clear(&mut self) {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
-        *self = Self {
-            fields,
-            ..Self::default()
-        };
+        *self = Self { fields, ..Self::default() };
     }
 
     /// Reads the head at the front of `buf`; one empty line before it is passed over.
@@ -144,11 +141,7 @@ impl RequestHead {
 
     /// What the response needs to know of this request.
     pub fn asked(&self) -> Asked {
-        Asked {
-            head: self.method == Method::Head,
-            upgrade: self.upgrade.is_some(),
-            protocol: self.protocol,
-        }
+        Asked { head: self.method == Method::Head, upgrade: self.upgrade.is_some(), protocol: self.protocol }
     }
 
     /// Whether `write::fields` leaves no Host, so that the forwarder has to write one: after an
@@ -192,26 +185,24 @@ impl RequestHead {
 
     /// Draws the conclusions from a head that is there as a whole.
     fn understand(&mut self, buf: &[u8], target: Span) -> Result<(), Rule> {
-        let Target {
-            prefix,
-            text,
-            path,
-            authority,
-        } = target::read(buf, target, self.method)?;
+        let Target { prefix, text, path, authority } = target::read(buf, target, self.method)?;
         self.target_prefix = prefix;
         self.target = text;
         self.path = path;
         self.absolute_form = authority.is_some();
-        let host = self.host(buf)?;
-        self.authority = authority.unwrap_or(host);
         let meaning = Meaning::read(&mut self.fields, buf, self.minor_version)?;
+        let host = self.host(buf, &meaning)?;
+        self.authority = authority.unwrap_or(host);
         self.framing = meaning.framing(Framing::Empty);
         if self.method == Method::Trace && self.has_body() {
             return Err(Rule::TraceWithBody);
         }
         self.keep_alive = meaning.persists(self.minor_version);
         self.takes_trailers = meaning.takes_trailers();
-        self.rarities(buf, meaning.upgrade)
+        if meaning.rarities {
+            self.rarities(buf, meaning.upgrade)?;
+        }
+        Ok(())
     }
 
     fn has_body(&self) -> bool {
@@ -219,20 +210,15 @@ impl RequestHead {
     }
 
     /// Host's value, checked; marked as not to be forwarded where the target overrules it.
-    fn host(&mut self, buf: &[u8]) -> Result<Span, Rule> {
-        let mut found = None;
-        for field in self.fields.iter_mut().filter(|f| f.known == Known::Host) {
-            if found.is_some() {
-                return Err(Rule::HostRepeated);
-            }
-            if !target::is_authority(field.value.of(buf)) {
-                return Err(Rule::HostInvalid);
-            }
-            field.hop = self.absolute_form;
-            found = Some(field.value);
-        }
+    fn host(&mut self, buf: &[u8], meaning: &Meaning) -> Result<Span, Rule> {
+        let found = meaning.host.and_then(|at| self.fields.get_mut(at));
         match found {
-            Some(value) => Ok(value),
+            _ if meaning.host_repeated => Err(Rule::HostRepeated),
+            Some(field) if !target::is_authority(field.value.of(buf)) => Err(Rule::HostInvalid),
+            Some(field) => {
+                field.hop = self.absolute_form;
+                Ok(field.value)
+            }
             None if self.minor_version == 0 => Ok(Span::default()),
             None => Err(Rule::HostMissing),
         }
@@ -277,10 +263,11 @@ impl RequestHead {
         if self.max_forwards.is_some() || !number {
             return Err(Rule::MaxForwardsInvalid);
         }
-        self.max_forwards = Some(value.iter().fold(0u32, |sum, digit| {
-            sum.saturating_mul(10)
-                .saturating_add(u32::from(digit - b'0'))
-        }));
+        self.max_forwards = Some(
+            value
+                .iter()
+                .fold(0u32, |sum, digit| sum.saturating_mul(10).saturating_add(u32::from(digit - b'0'))),
+        );
         Ok(())
     }
 
@@ -298,10 +285,7 @@ impl RequestHead {
         if !is_http(first)
             && let Some(protocol) = Protocol::of(first)
         {
-            let before = value
-                .iter()
-                .take_while(|&&byte| byte == b',' || is_blank(byte))
-                .count();
+            let before = value.iter().take_while(|&&byte| byte == b',' || is_blank(byte)).count();
             let begin = span.start() + before;
             self.upgrade = Some(Span::new(begin, begin + first.len()));
             self.protocol = protocol;
@@ -354,10 +338,7 @@ fn is_protocol(text: &[u8]) -> bool {
 
 /// Whether the protocol is another HTTP: a tunnel of it would carry requests past this proxy.
 fn is_http(protocol: &[u8]) -> bool {
-    let begins = |word: &[u8]| {
-        protocol
-            .get(..word.len())
-            .is_some_and(|begin| begin.eq_ignore_ascii_case(word))
-    };
+    let begins =
+        |word: &[u8]| protocol.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
     begins(b"h2") || begins(b"h3") || begins(b"http")
 }

@@ -49,11 +49,7 @@ impl Asked {
     /// For a request that is not at hand as a [`RequestHead`](crate::RequestHead). With `upgrade` any
     /// protocol will do.
     pub fn new(head: bool, upgrade: bool) -> Self {
-        Self {
-            head,
-            upgrade,
-            protocol: Protocol::default(),
-        }
+        Self { head, upgrade, protocol: Protocol::default() }
     }
 }
 
@@ -88,10 +84,7 @@ impl ResponseHead {
     pub fn clear(&mut self) {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
-        *self = Self {
-            fields,
-            ..Self::default()
-        };
+        *self = Self { fields, ..Self::default() };
     }
 
     /// Reads the head at the front of `buf`; nothing may stand before it.
@@ -174,9 +167,8 @@ impl ResponseHead {
         }
         self.upgraded = self.status == 101;
         self.interim = self.status < 200 && !self.upgraded;
-        self.keep_alive = meaning.persists(self.minor_version)
-            && self.framing != Framing::UntilClose
-            && !self.upgraded;
+        self.keep_alive =
+            meaning.persists(self.minor_version) && self.framing != Framing::UntilClose && !self.upgraded;
         Ok(())
     }
 
@@ -199,15 +191,8 @@ impl ResponseHead {
         }
         let named = self.find(Known::Upgrade).is_some_and(|field| {
             let mut protocols = list(field.value.of(buf));
-            protocols
-                .next()
-                .is_some_and(|first| asked.protocol.is(first))
-                && protocols.next().is_none()
+            protocols.next().is_some_and(|first| asked.protocol.is(first)) && protocols.next().is_none()
         });
-        if named && meaning.upgrade {
-            Ok(())
-        } else {
-            Err(Rule::SwitchingUnnamed)
-        }
+        if named && meaning.upgrade { Ok(()) } else { Err(Rule::SwitchingUnnamed) }
     }
 }

@@ -11,36 +11,39 @@ pub struct Span {
 }
 
 impl Span {
-    /// From `start` up to, not including, `end`. Bounds past 4 GiB give an empty span.
+    /// From `start` up to, not including, `end`. Both are below 4 GiB: the windows that heads and
+    /// trailers are read in are.
+    #[inline]
     pub(crate) fn new(start: usize, end: usize) -> Self {
-        match (u32::try_from(start), u32::try_from(end)) {
-            (Ok(start), Ok(end)) if start <= end => Self { start, end },
-            _ => Self::default(),
-        }
+        Self { start: start as u32, end: end as u32 }
     }
 
     /// The bytes; empty where the span does not lie within `buf`.
+    #[inline]
     pub fn of(self, buf: &[u8]) -> &[u8] {
-        buf.get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        buf.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     /// Index of the first byte.
+    #[inline]
     pub fn start(self) -> usize {
         self.start as usize
     }
 
     /// Index after the last byte.
+    #[inline]
     pub fn end(self) -> usize {
         self.end as usize
     }
 
     /// Number of bytes.
+    #[inline]
     pub fn len(self) -> usize {
         self.end().saturating_sub(self.start())
     }
 
     /// Whether there is no byte in it.
+    #[inline]
     pub fn is_empty(self) -> bool {
         self.start >= self.end
     }

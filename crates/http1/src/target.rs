@@ -1,6 +1,6 @@
 //! The request target and the authority that a request is for (RFC 9112 §3.2).
 
-use crate::bytes::target_run;
+use crate::bytes::{host_run, target_run};
 use crate::{Method, Rule, Span};
 
 /// A request target, taken apart.
@@ -42,11 +42,7 @@ pub(crate) fn read(buf: &[u8], span: Span, method: Method) -> Result<Target, Rul
             path: Span::new(span.start(), span.start() + path_len(text)),
             ..Target::default()
         }),
-        b"*" if method == Method::Options => Ok(Target {
-            text: span,
-            path: span,
-            ..Target::default()
-        }),
+        b"*" if method == Method::Options => Ok(Target { text: span, path: span, ..Target::default() }),
         b"*" => Err(Rule::TargetAsterisk),
         _ => absolute(buf, span, method),
     }
@@ -70,10 +66,7 @@ fn absolute(buf: &[u8], span: Span, method: Method) -> Result<Target, Rule> {
     }
     let begin = span.start() + scheme + 3;
     let after = text.get(scheme + 3..).unwrap_or_default();
-    let host_len = after
-        .iter()
-        .position(|byte| matches!(byte, b'/' | b'?'))
-        .unwrap_or(after.len());
+    let host_len = after.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(after.len());
     let authority = after.get(..host_len).unwrap_or_default();
     if authority.contains(&b'@') {
         return Err(Rule::TargetUserinfo);
@@ -95,12 +88,7 @@ fn absolute(buf: &[u8], span: Span, method: Method) -> Result<Target, Rule> {
         [] => ("", slash, slash),
         _ => ("/", local, slash),
     };
-    Ok(Target {
-        prefix,
-        text,
-        path,
-        authority: Some(Span::new(begin, begin + host_len)),
-    })
+    Ok(Target { prefix, text, path, authority: Some(Span::new(begin, begin + host_len)) })
 }
 
 fn is_scheme(byte: u8) -> bool {
@@ -114,21 +102,14 @@ fn is_scheme(byte: u8) -> bool {
 pub(crate) fn is_authority(text: &[u8]) -> bool {
     let (host_ok, port) = match text {
         [b'[', rest @ ..] => match rest.iter().position(|&byte| byte == b']') {
-            Some(end) => (
-                is_ip_literal(rest.get(..end).unwrap_or_default()),
-                rest.get(end + 1..).unwrap_or_default(),
-            ),
+            Some(end) => {
+                (is_ip_literal(rest.get(..end).unwrap_or_default()), rest.get(end + 1..).unwrap_or_default())
+            }
             None => return false,
         },
         _ => {
-            let end = text
-                .iter()
-                .position(|&byte| byte == b':')
-                .unwrap_or(text.len());
-            (
-                is_reg_name(text.get(..end).unwrap_or_default()),
-                text.get(end..).unwrap_or_default(),
-            )
+            let end = text.iter().position(|&byte| byte == b':').unwrap_or(text.len());
+            (is_reg_name(text.get(..end).unwrap_or_default()), text.get(end..).unwrap_or_default())
         }
     };
     host_ok
@@ -152,37 +133,14 @@ fn is_port(digits: &[u8]) -> bool {
 fn is_reg_name(host: &[u8]) -> bool {
     let mut rest = host;
     loop {
-        match rest {
+        match rest.get(host_run(rest)..).unwrap_or_default() {
             [] => return true,
-            [b'%', high, low, after @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 rest = after;
             }
-            [byte, after @ ..] if is_host_byte(*byte) => rest = after,
             _ => return false,
         }
     }
-}
-
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b';'
-                | b'='
-        )
 }
 
 /// What may stand between the brackets: an IPv6 address or a later kind (`v1.x`).
@@ -196,9 +154,7 @@ fn is_ip_literal(text: &[u8]) -> bool {
         return !version.is_empty()
             && version.iter().all(u8::is_ascii_hexdigit)
             && !address.is_empty()
-            && address
-                .iter()
-                .all(|&byte| byte == b':' || (byte != b'%' && is_host_byte(byte)));
+            && address.split(|&byte| byte == b':').all(|part| host_run(part) == part.len());
     }
     std::str::from_utf8(text).is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
 }

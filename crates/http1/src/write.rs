@@ -56,12 +56,7 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 ///
 /// Neighbours that already look as they should are copied in one go: a typical head is two or three
 /// copies.
-pub fn fields(
-    fields: &[Field],
-    buf: &[u8],
-    out: &mut Vec<u8>,
-    mut skip: impl FnMut(&Field) -> bool,
-) {
+pub fn fields(fields: &[Field], buf: &[u8], out: &mut Vec<u8>, mut skip: impl FnMut(&Field) -> bool) {
     let (mut begin, mut end) = (0, 0);
     for field in fields {
         if field.hop || skip(field) {
@@ -92,11 +87,7 @@ pub fn chunk_head(out: &mut Vec<u8>, len: usize) {
     let digits = (usize::BITS - len.leading_zeros()).div_ceil(4);
     for place in (0..digits).rev() {
         let digit = (len >> (4 * place) & 0xf) as u8;
-        out.push(if digit < 10 {
-            b'0' + digit
-        } else {
-            b'a' + digit - 10
-        });
+        out.push(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -109,7 +100,7 @@ pub fn last_chunk(out: &mut Vec<u8>, trailers: &[u8]) {
     out.extend_from_slice(b"0\r\n");
     let mut at = 0;
     while let Ok(Line::Field(raw)) = line::read(trailers, at, 0) {
-        line(out, raw.name.of(trailers), raw.value.of(trailers));
+        line(out, raw.name(at).of(trailers), raw.value().of(trailers));
         at = raw.next;
     }
     out.extend_from_slice(b"\r\n");
