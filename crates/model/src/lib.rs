@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod importance;
+mod manifest;
 mod name;
 mod reason;
 mod settings;
@@ -15,6 +16,10 @@ mod units;
 
 pub use endpoint::Endpoint;
 pub use importance::Importance;
+pub use manifest::{
+    Edge, Environment, EnvironmentManifest, EnvironmentService, Liveness, Member, Probe, Restart, Run,
+    ServiceKind, ServiceManifest, Startup, Variables,
+};
 pub use name::{BadName, InstanceName, ServiceName};
 pub use reason::{Fault, Reason, Retryable};
 pub use settings::{

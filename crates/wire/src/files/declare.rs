@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// One key of a table.
 #[derive(Debug)]
+#[allow(dead_code)] // The schema and the guide read the rest.
 pub(crate) struct Field {
     pub(crate) key: &'static str,
     pub(crate) kind: Kind,
@@ -49,6 +50,8 @@ pub(crate) enum Kind {
     Folder,
     /// A URL's path, from `/`.
     UrlPath,
+    /// The beginning of a URL's path, from `/`, without a query.
+    Prefix,
     /// A variable's name; only as a key.
     Variable,
     List {
@@ -58,10 +61,11 @@ pub(crate) enum Kind {
     Table(&'static [Field]),
     /// `false`, or a table.
     OffOr(&'static [Field]),
-    /// A table whose keys are chosen by the writer.
+    /// A table whose keys are chosen by the writer, at least `least` of them.
     Map {
         keys: &'static Kind,
         of: &'static Kind,
+        least: usize,
     },
 }
 

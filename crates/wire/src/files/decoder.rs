@@ -4,10 +4,12 @@
 //! somebody asks for it, and is simply not there.
 
 use super::declare::{Field, Kind, Need};
-use super::problem::{Format, Problem, Problems, Source};
+use super::mend;
+use super::problem::{Problem, Problems, Source};
 use super::scalar;
 use super::tree::{Entry, Node, Value, parse};
 use model::{ServiceName, Share};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use std::time::Duration;
 pub(crate) struct Decoder<'a> {
     source: &'a Source,
     problems: Vec<Problem>,
+    /// Lines whose syntax is wrong: what was read there is a guess, and what else is wrong there is a consequence.
+    broken: BTreeSet<usize>,
     /// Whether settings that a preset could answer must be there.
     full: bool,
 }
@@ -24,7 +28,8 @@ pub(crate) struct Decoder<'a> {
 /// Parses `source` and checks it against `shape`.
 pub(crate) fn begin<'a>(source: &'a Source, shape: &'static [Field], full: bool) -> (Decoder<'a>, Node) {
     let (tree, problems) = parse(source);
-    let mut decoder = Decoder { source, problems, full };
+    let broken = problems.iter().map(|p| p.line).collect();
+    let mut decoder = Decoder { source, problems, broken, full };
     match &tree.value {
         Value::Table(entries) => decoder.check_table(entries, &(0..0), shape, ""),
         _ if decoder.problems.is_empty() => {
@@ -38,7 +43,11 @@ pub(crate) fn begin<'a>(source: &'a Source, shape: &'static [Field], full: bool)
 impl Decoder<'_> {
     /// Notes a problem at `span`.
     pub(crate) fn report(&mut self, span: &Range<usize>, path: &str, message: String, mend: String) {
-        self.problems.push(self.source.problem(span, path, message, mend));
+        let problem = self.source.problem(span, path, message, mend);
+        let guessed = !self.broken.is_empty() && *span == (0..0);
+        if !guessed && !self.broken.contains(&problem.line) {
+            self.problems.push(problem);
+        }
     }
 
     /// Notes a problem with the value of `key` in `view`, or with the table itself where the key is absent.
@@ -47,9 +56,9 @@ impl Decoder<'_> {
         self.report(&span, &view.path_of(key), message, mend);
     }
 
-    /// Whether nothing was wrong so far.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.problems.is_empty()
+    /// Everything that was wrong.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
     }
 
     /// `value` if nothing was wrong.
@@ -78,19 +87,21 @@ impl Decoder<'_> {
                     self.report(&node.span, path, format!("expected {}, found none", expected(kind)), mend());
                 }
                 for (at, item) in items.iter().enumerate() {
-                    let example = || format!("write {}", example(of));
-                    self.check(item, of, &format!("{path}[{at}]"), &example);
+                    let mend = || format!("write {}", mend::example(of));
+                    self.check(item, of, &format!("{path}[{at}]"), &mend);
                 }
             }
-            (Kind::Map { keys, of }, Value::Table(entries)) => {
+            (Kind::Map { keys, of, least }, Value::Table(entries)) => {
+                if entries.len() < *least {
+                    self.report(&node.span, path, "expected at least one entry".to_owned(), mend());
+                }
                 for entry in entries {
                     let path = join(path, &entry.key);
                     if let Err(why) = text_fits(keys, &entry.key) {
-                        self.report(&entry.key_span, &path, why, String::new());
+                        self.report(&entry.key_span, &path, why, mend::key(keys, &entry.key));
                     }
-                    let mend = || self_written(self.source.format, &entry.key, &example(of));
-                    let mend = mend();
-                    self.check(&entry.node, of, &path, &|| mend.clone());
+                    let format = self.source.format;
+                    self.check(&entry.node, of, &path, &|| mend::write(format, &path, &mend::example(of)));
                 }
             }
             _ => {
@@ -98,7 +109,7 @@ impl Decoder<'_> {
                     let found = self.found(node);
                     let message =
                         why.unwrap_or_else(|| format!("expected {}, found {found}", expected(kind)));
-                    let mend = self.better_mend(kind, node, path).unwrap_or_else(mend);
+                    let mend = mend::guess(self.source.format, kind, &node.value, path).unwrap_or_else(mend);
                     self.report(&node.span, path, message, mend);
                 }
             }
@@ -106,27 +117,28 @@ impl Decoder<'_> {
     }
 
     fn check_table(&mut self, entries: &[Entry], span: &Range<usize>, shape: &'static [Field], path: &str) {
+        let mut meant = Vec::new();
         for entry in entries {
             let path = join(path, &entry.key);
             let Some(field) = shape.iter().find(|f| f.key == entry.key) else {
-                let (message, mend) = unknown(&entry.key, shape);
-                self.report(&entry.key_span, &path, message, mend);
+                let near = nearest(&entry.key, shape.iter().map(|f| f.key));
+                meant.extend(near);
+                self.report(&entry.key_span, &path, "no such key".to_owned(), known_keys(near, shape));
                 continue;
             };
             let format = self.source.format;
-            let mend = || self_written(format, field.key, &field_example(field));
-            self.check(&entry.node, &field.kind, &path, &mend);
+            self.check(&entry.node, &field.kind, &path, &|| mend::write_field(format, &path, field));
         }
-        for field in shape {
+        // Where the syntax is wrong, the key may be in what could not be read.
+        let missing = |field: &&Field| {
             let needed = field.need == Need::Required || (self.full && field.need == Need::Preset);
-            if needed && !entries.iter().any(|e| e.key == field.key) {
-                let mend = match field.kind {
-                    Kind::Table(_) if self.source.format == Format::Toml => {
-                        format!("add a table [{}]", join(path, field.key))
-                    }
-                    _ => add(self.source.format, field.key, &field_example(field)),
-                };
-                self.report(span, &join(path, field.key), "is missing".to_owned(), mend);
+            needed && !meant.contains(&field.key) && !entries.iter().any(|e| e.key == field.key)
+        };
+        if self.broken.is_empty() {
+            for field in shape.iter().filter(missing).collect::<Vec<_>>() {
+                let path = join(path, field.key);
+                let mend = mend::add_field(self.source.format, &path, field);
+                self.report(span, &path, "is missing".to_owned(), mend);
             }
         }
     }
@@ -144,46 +156,6 @@ impl Decoder<'_> {
             }
         }
     }
-
-    /// A mend that fits what was written, where one can be guessed.
-    fn better_mend(&self, kind: &Kind, node: &Node, path: &str) -> Option<String> {
-        let key = path.rsplit('.').next().unwrap_or_default();
-        let write = |value: String| Some(self_written(self.source.format, key, &value));
-        match (kind, &node.value) {
-            (Kind::Duration { .. }, Value::Whole(n)) if (0..=86_400).contains(n) => {
-                write(format!("\"{n}s\""))
-            }
-            (Kind::Duration { .. }, Value::Real(n)) if (0.0..=86_400.0).contains(n) => {
-                write(format!("\"{}ms\"", (n * 1000.0).round()))
-            }
-            (Kind::Share, Value::Whole(n)) if (2..=100).contains(n) => write(format!("\"{n}%\"")),
-            (Kind::Whole { least, most }, Value::Text(text)) => {
-                let n = text.trim().parse::<u64>().ok().filter(|n| (least..=most).contains(&n))?;
-                write(n.to_string())
-            }
-            (Kind::Whole { least, most }, Value::Whole(n)) => {
-                let n = if *n < i128::from(*least) { least } else { most };
-                write(n.to_string())
-            }
-            (Kind::Flag, Value::Text(text)) if text == "true" || text == "false" => write(text.clone()),
-            (Kind::Word(words), Value::Text(text)) => {
-                let near = nearest(text, words.iter().copied())?;
-                Some(format!("did you mean \"{near}\"?"))
-            }
-            (Kind::List { of, .. }, Value::Text(text)) => match **of {
-                Kind::Text if text.contains(' ') => {
-                    let words: Vec<String> = text.split_whitespace().map(|w| format!("{w:?}")).collect();
-                    write(format!("[{}]", words.join(", ")))
-                }
-                _ => write(format!("[{text:?}]")),
-            },
-            (Kind::Name, Value::Text(text)) => {
-                let name = slug(text)?;
-                write(format!("\"{name}\""))
-            }
-            _ => None,
-        }
-    }
 }
 
 /// The path of `key` below `path`; keys that are no plain words are quoted.
@@ -193,52 +165,13 @@ pub(crate) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
-fn self_written(format: Format, key: &str, value: &str) -> String {
-    match format {
-        Format::Toml => format!("write {key} = {value}"),
-        Format::Json => format!("write \"{key}\": {value}"),
-    }
-}
-
-fn add(format: Format, key: &str, value: &str) -> String {
-    match format {
-        Format::Toml => format!("add {key} = {value}"),
-        Format::Json => format!("add \"{key}\": {value}"),
-    }
-}
-
-fn field_example(field: &Field) -> String {
-    if field.example.is_empty() { example(&field.kind) } else { field.example.to_owned() }
-}
-
-/// A value of this kind as one would write it.
-fn example(kind: &Kind) -> String {
-    match kind {
-        Kind::Text => "\"text\"".to_owned(),
-        Kind::Name => "\"offer-store\"".to_owned(),
-        Kind::Flag => "true".to_owned(),
-        Kind::Whole { least, .. } => least.max(&1).to_string(),
-        Kind::Duration { least, .. } => {
-            format!("\"{}\"", scalar::duration_text((*least).max(Duration::from_secs(1))))
-        }
-        Kind::Share => "\"10%\"".to_owned(),
-        Kind::Word(words) => format!("\"{}\"", words.first().copied().unwrap_or_default()),
-        Kind::Address => "\"127.0.0.1:8080\"".to_owned(),
-        Kind::Folder => "\"folder\"".to_owned(),
-        Kind::UrlPath => "\"/path\"".to_owned(),
-        Kind::Variable => "NAME".to_owned(),
-        Kind::List { of, .. } => format!("[{}]", example(of)),
-        Kind::OffOr(_) => "false".to_owned(),
-        Kind::Table(_) | Kind::Map { .. } => "{ … }".to_owned(),
-    }
-}
-
 /// What should have been there.
 pub(crate) fn expected(kind: &Kind) -> String {
     match kind {
         Kind::Text => "text in quotes".to_owned(),
         Kind::Name => "a name in quotes".to_owned(),
         Kind::Flag => "true or false".to_owned(),
+        Kind::Whole { least, most } if least == most => format!("{least}"),
         Kind::Whole { least, most } if *most >= u64::from(u32::MAX) => format!("a whole number from {least}"),
         Kind::Whole { least, most } => format!("a whole number from {least} to {most}"),
         Kind::Duration { least, most } => {
@@ -255,7 +188,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
         }
         Kind::Address => "an address and a port such as \"127.0.0.1:8080\"".to_owned(),
         Kind::Folder => "a folder below this one, in quotes".to_owned(),
-        Kind::UrlPath => "a path that begins with \"/\"".to_owned(),
+        Kind::UrlPath | Kind::Prefix => "a path that begins with \"/\"".to_owned(),
         Kind::Variable => "a variable's name".to_owned(),
         Kind::List { least: 0, .. } => "a list".to_owned(),
         Kind::List { .. } => "a list of one or more".to_owned(),
@@ -278,7 +211,10 @@ fn scalar_fits(kind: &Kind, value: &Value) -> Result<(), Option<String>> {
         (Kind::Share, _) => as_share(value).is_some(),
         (Kind::Word(words), Value::Text(text)) => words.contains(&text.as_str()),
         (Kind::Address, Value::Text(text)) => text.parse::<SocketAddr>().is_ok(),
-        (Kind::Text | Kind::Name | Kind::Folder | Kind::UrlPath | Kind::Variable, Value::Text(text)) => {
+        (
+            Kind::Text | Kind::Name | Kind::Folder | Kind::UrlPath | Kind::Prefix | Kind::Variable,
+            Value::Text(text),
+        ) => {
             return text_fits(kind, text).map_err(Some);
         }
         _ => false,
@@ -287,7 +223,7 @@ fn scalar_fits(kind: &Kind, value: &Value) -> Result<(), Option<String>> {
 }
 
 /// Whether a text has the form that `kind` asks for.
-fn text_fits(kind: &Kind, text: &str) -> Result<(), String> {
+pub(crate) fn text_fits(kind: &Kind, text: &str) -> Result<(), String> {
     match kind {
         Kind::Name => ServiceName::new(text).map(|_| ()).map_err(|bad| format!("{text:?} is no name: {bad}")),
         Kind::Text if text.contains('\0') => Err("text may not have a NUL character".to_owned()),
@@ -299,12 +235,13 @@ fn text_fits(kind: &Kind, text: &str) -> Result<(), String> {
                 Ok(())
             }
         }
-        Kind::UrlPath => {
-            let plain = |b: u8| b.is_ascii_graphic() && b != b'#';
+        Kind::UrlPath | Kind::Prefix => {
+            let query = matches!(kind, Kind::UrlPath);
+            let plain = |b: u8| b.is_ascii_graphic() && b != b'#' && (query || b != b'?');
             if text.starts_with('/') && text.bytes().all(plain) {
                 Ok(())
             } else {
-                Err(format!("{text:?} is no path: it begins with \"/\" and has no spaces, no \"#\""))
+                Err(format!("{text:?} is no path: it begins with \"/\" and has no spaces, \"?\" or \"#\""))
             }
         }
         Kind::Variable => {
@@ -329,17 +266,15 @@ fn as_share(value: &Value) -> Option<Share> {
     }
 }
 
-/// What to say about a key that is not declared.
-fn unknown(key: &str, shape: &'static [Field]) -> (String, String) {
-    let near = nearest(key, shape.iter().map(|f| f.key));
-    let mend = match near {
+/// What to do about a key that is not declared.
+fn known_keys(near: Option<&str>, shape: &'static [Field]) -> String {
+    match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
             let keys: Vec<&str> = shape.iter().map(|f| f.key).collect();
             format!("known here: {}", keys.join(", "))
         }
-    };
-    ("no such key".to_owned(), mend)
+    }
 }
 
 /// The word nearest to `text`, unless that is far.
@@ -369,14 +304,6 @@ fn distance(a: &str, b: &str) -> usize {
         older = std::mem::replace(&mut old, row);
     }
     old.last().copied().unwrap_or_default()
-}
-
-/// `text` made into a name, if there is anything to make one of.
-fn slug(text: &str) -> Option<String> {
-    let low = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
-    let low: String = low.take(63).collect();
-    let name = low.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches('-').to_owned();
-    (!name.is_empty()).then_some(name)
 }
 
 /// A table whose values are read. What is absent or was reported as wrong is `None`.
@@ -459,6 +386,23 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The entries of a table whose keys the writer chose.
+    pub(crate) fn map(&self, key: &str) -> Vec<Item<'a>> {
+        let (Some(Kind::Map { of, .. }), Some(node)) = (self.kind(key), self.get(key)) else {
+            return Vec::new();
+        };
+        let Value::Table(entries) = &node.value else { return Vec::new() };
+        let path = self.path_of(key);
+        entries.iter().map(|entry| Item { entry, of, path: join(&path, &entry.key) }).collect()
+    }
+
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
+        match self.get(key)?.value {
+            Value::Flag(flag) => Some(flag),
+            _ => None,
+        }
+    }
+
     /// The items of a list.
     pub(crate) fn list(&self, key: &str) -> &'a [Node] {
         match self.get(key).map(|node| &node.value) {
@@ -472,6 +416,25 @@ impl<'a> View<'a> {
         let Some(Kind::List { of: Kind::Table(shape), .. }) = self.kind(key) else { return Vec::new() };
         let items = self.list(key).iter().enumerate();
         items.filter_map(|(at, item)| View::of(item, shape, format!("{}[{at}]", self.path_of(key)))).collect()
+    }
+}
+
+/// An entry whose key the writer chose.
+#[derive(Clone, Debug)]
+pub(crate) struct Item<'a> {
+    pub(crate) entry: &'a Entry,
+    of: &'static Kind,
+    pub(crate) path: String,
+}
+
+impl<'a> Item<'a> {
+    pub(crate) fn table(&self) -> Option<View<'a>> {
+        let Kind::Table(shape) = self.of else { return None };
+        View::of(&self.entry.node, shape, self.path.clone())
+    }
+
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        as_text(&self.entry.node)
     }
 }
 

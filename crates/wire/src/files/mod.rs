@@ -3,16 +3,18 @@
 //! Bytes become a tree with positions ([`tree`]); declarations ([`declare`]) say which keys there are and what they
 //! hold; the decoder compares the two and collects [`Problem`]s. A value is read out only after that.
 
-#![allow(dead_code)] // Manifests, which are next, use the rest.
-
 mod declare;
 mod decoder;
+mod load;
+mod manifest;
+mod mend;
 mod problem;
 mod scalar;
 mod settings;
 mod snapshot;
 mod tree;
 
+pub use load::{decode_environment, decode_service, load, load_service};
 pub use problem::{Problem, Problems};
 pub use snapshot::{decode_snapshot, encode_snapshot};
 

@@ -8,9 +8,9 @@ use std::ops::Range;
 pub struct Problem {
     /// The file as it was named by the one who asked.
     pub file: String,
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0 for the file as a whole.
     pub line: usize,
-    /// The column in characters, counted from 1.
+    /// The column in characters, counted from 1; 0 for the file as a whole.
     pub column: usize,
     /// Which setting: `services.opbox.instances`; empty for the file as a whole.
     pub path: String,
@@ -64,7 +64,10 @@ impl Problems {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        match self.line {
+            0 => write!(f, "{}: ", self.file)?,
+            _ => write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?,
+        }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
@@ -73,8 +76,12 @@ impl fmt::Display for Problem {
             let number = self.line.to_string();
             let margin = " ".repeat(number.len());
             // A tab before the caret is kept, so that the caret stands where the terminal puts the character.
-            let lead: String =
-                self.source.chars().take(self.column - 1).map(|c| if c == '\t' { c } else { ' ' }).collect();
+            let lead: String = self
+                .source
+                .chars()
+                .take(self.column.saturating_sub(1))
+                .map(|c| if c == '\t' { c } else { ' ' })
+                .collect();
             writeln!(f, "  {number} | {}", self.source)?;
             writeln!(f, "  {margin} | {lead}{}", "^".repeat(self.width.max(1)))?;
         }
@@ -140,7 +147,8 @@ impl Source {
         let column = self.text.get(line_start..start).unwrap_or_default().chars().count() + 1;
         let line_end = line_start + source.len();
         let width = self.text.get(start..end.min(line_end)).map_or(0, |s| s.chars().count());
-        let (source, column) = window(source, column);
+        // A problem with the file as a whole has no line to show.
+        let source = if *span == (0..0) { String::new() } else { shown(source) };
         Problem {
             file: self.file.clone(),
             line: before.matches('\n').count() + 1,
@@ -161,12 +169,11 @@ fn floor(text: &str, at: usize) -> usize {
 
 /// A line that a terminal can show; a longer one (a JSON file without line ends) is not shown at all. Control
 /// characters other than tabs are shown as `.`: a file must not be able to steer the reader's terminal.
-fn window(line: &str, column: usize) -> (String, usize) {
+fn shown(line: &str) -> String {
     if line.chars().count() > 200 {
-        return (String::new(), column);
+        return String::new();
     }
-    let shown = line.chars().map(|c| if c.is_control() && c != '\t' { '.' } else { c }).collect();
-    (shown, column)
+    line.chars().map(|c| if c.is_control() && c != '\t' { '.' } else { c }).collect()
 }
 
 #[cfg(test)]

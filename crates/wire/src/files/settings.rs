@@ -28,35 +28,40 @@ pub(crate) static PRESETS: [&str; Preset::ALL.len()] = {
 };
 
 /// The keys of all policies.
-pub(crate) static POLICIES: [Field; 9] = [
-    preset("balancing", Kind::Word(&BALANCING), "How an instance is chosen."),
-    preset("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
-    preset("retry", Kind::OffOr(&RETRY), "One extra attempt where that is safe; `false`: never."),
-    preset("hedge", Kind::OffOr(&HEDGE), "A second attempt beside a slow first one; `false`: never."),
-    preset("breaker", Kind::OffOr(&BREAKER), "Rests an instance that fails or is slow; `false`: never."),
-    preset(
-        "ejection",
-        Kind::OffOr(&EJECTION),
-        "Takes an instance out after failures in a row; `false`: never.",
-    ),
-    preset(
-        "slow-start",
-        Kind::OffOr(&SLOW_START),
-        "Keeps a newcomer's share of requests small at first; `false`: it gets a full share at once.",
-    ),
-    preset(
-        "panic",
-        Kind::Share,
-        "When fewer than this share of the instances are available, health is ignored and all are used; \
+pub(crate) static POLICIES: [Field; 9] = policies();
+
+/// [`POLICIES`], to be put beside other keys.
+pub(crate) const fn policies() -> [Field; 9] {
+    [
+        preset("balancing", Kind::Word(&BALANCING), "How an instance is chosen."),
+        preset("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
+        preset("retry", Kind::OffOr(&RETRY), "One extra attempt where that is safe; `false`: never."),
+        preset("hedge", Kind::OffOr(&HEDGE), "A second attempt beside a slow first one; `false`: never."),
+        preset("breaker", Kind::OffOr(&BREAKER), "Rests an instance that fails or is slow; `false`: never."),
+        preset(
+            "ejection",
+            Kind::OffOr(&EJECTION),
+            "Takes an instance out after failures in a row; `false`: never.",
+        ),
+        preset(
+            "slow-start",
+            Kind::OffOr(&SLOW_START),
+            "Keeps a newcomer's share of requests small at first; `false`: it gets a full share at once.",
+        ),
+        preset(
+            "panic",
+            Kind::Share,
+            "When fewer than this share of the instances are available, health is ignored and all are used; \
          `0`: health is never ignored.",
-    )
-    .example("\"50%\""),
-    preset(
-        "limit",
-        Kind::OffOr(&LIMIT),
-        "How many requests each instance takes at once; `false`: as many as come.",
-    ),
-];
+        )
+        .example("\"50%\""),
+        preset(
+            "limit",
+            Kind::OffOr(&LIMIT),
+            "How many requests each instance takes at once; `false`: as many as come.",
+        ),
+    ]
+}
 
 static TIMEOUTS: [Field; 3] = [
     preset(
@@ -236,7 +241,7 @@ fn slow_start(view: &View<'_>, base: Option<SlowStart>) -> SlowStart {
 
 /// Reads two durations of which the first may not be longer. Where one of them is written and the other is a
 /// default, the default gives way; where both are, it is a problem.
-fn ordered(
+pub(crate) fn ordered(
     decoder: &mut Decoder<'_>,
     view: &View<'_>,
     (short_key, short): (&str, Duration),

@@ -50,13 +50,38 @@ pub(crate) fn parse(source: &Source) -> (Node, Vec<Problem>) {
 
 fn parse_toml(source: &Source) -> (Node, Vec<Problem>) {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
-    let problems = errors.iter().map(|error| {
-        let span = error.span().unwrap_or(0..0);
-        source.problem(&span, "", error.message().to_owned(), String::new())
-    });
-    let problems = problems.collect();
+    let mut problems: Vec<Problem> = Vec::new();
+    for error in &errors {
+        let (message, mend) = toml_message(error.message());
+        let problem = source.problem(&error.span().unwrap_or(0..0), "", message, mend);
+        // What is said further to the right of a line is mostly a consequence.
+        match problems.iter_mut().find(|p| p.line == problem.line) {
+            Some(first) if first.column <= problem.column => {}
+            Some(first) => *first = problem,
+            None => problems.push(problem),
+        }
+    }
     let node = Node { span: 0..0, value: toml_table(table.get_ref(), 0) };
     (node, problems)
+}
+
+/// The parser's message for people who write manifests, and how to mend it where that is plain.
+fn toml_message(message: &str) -> (String, String) {
+    let (what, mend) = match message.split(", expected ").next().unwrap_or_default() {
+        "duplicate key" => ("this key is given twice", "remove one of them"),
+        "string values must be quoted" => ("text has to be in quotes", "put it in quotes: \"…\""),
+        "invalid basic string" => ("the text has no end", "end it with \" in the same line"),
+        "unclosed table" => ("the table's name has no end", "end it with ]"),
+        "unclosed array" => ("the list has no end", "end it with ]"),
+        "missing comma between array elements" => {
+            ("here should be a comma, or the end of the list", "write , between two items, ] at the end")
+        }
+        "extra `=`" => ("one `=` too many", "remove it"),
+        what => (what, ""),
+    };
+    let expected =
+        if mend.is_empty() { message.strip_suffix(", expected nothing").unwrap_or(message) } else { what };
+    (expected.to_owned(), mend.to_owned())
 }
 
 fn toml_table(table: &DeTable<'_>, depth: usize) -> Value {
