@@ -9,13 +9,15 @@ use serde_json::Value;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Our CPU per request as a share of a peer's, at most.
-const RATIOS: &[(&str, f64)] = &[("relay", 1.25), ("haproxy", 0.65), ("envoy", 0.25)];
-/// At how many connections the ratios are asked for.
-const CONNECTIONS: &[u64] = &[32, 128];
+/// Our CPU per request as a share of a peer's, at most: the relay, and the peers with features like ours.
+const RATIOS: &[(&str, f64)] = &[("relay", 1.25), ("haproxy-features", 0.65), ("envoy-features", 0.25)];
+/// For which loads the ratios are asked: GET of 1 KiB at 32 and at 128 connections.
+const WORKLOADS: &[&str] = &["get-32", "get-128"];
+/// Ourselves among the contestants: all default policies and metrics on, access log off.
+const OURS: &str = "outrigger";
 /// How many connections the busy sidecar holds.
 const MANY: usize = 1000;
 /// How often the start is timed.
@@ -27,15 +29,25 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// CPU per request beside the peers, from `cargo xtask bench proxy`.
 pub(crate) fn proxy(site: &Site) -> Result<Vec<Line>> {
-    let report = bench(site, &["proxy"])?;
+    let figures = bench(site, "proxy")?;
     let mut lines = Vec::new();
-    for &connections in CONNECTIONS {
-        let ours = cpu(&report, "outrigger", connections)?;
-        lines.push(Line::printed(format!("cpu-us-per-request-{connections}"), super::rounded(ours)));
+    for &workload in WORKLOADS {
+        let ours = figure(
+            &figures,
+            &[("figure", "cpu_us_per_request"), ("contestant", OURS), ("workload", workload)],
+        )?;
+        let failed = ours["errors"].as_u64().context("the figure does not say how many requests failed")?;
+        lines.push(Line::printed(format!("cpu-us-per-request-{workload}"), ours["median"].clone()));
+        lines.push(Line::none(format!("cpu-requests-failed-{workload}"), usize::try_from(failed)?));
         for &(peer, most) in RATIOS {
-            let name = format!("cpu-ratio-to-{peer}-{connections}");
-            lines.push(match cpu(&report, peer, connections) {
-                Ok(theirs) => Line::at_most(name, ours / theirs, most, "x"),
+            let name = format!("cpu-ratio-to-{peer}-{workload}");
+            let ratio = figure(
+                &figures,
+                &[("figure", "cpu_ratio"), ("of", OURS), ("to", peer), ("workload", workload)],
+            );
+            let ratio = ratio.and_then(|ratio| ratio["value"].as_f64().context("the ratio has no value"));
+            lines.push(match ratio {
+                Ok(ratio) => Line::at_most(name, ratio, most, "x"),
                 Err(error) => Line::new(name, format!("{error:#}"), format!("<= {most} x"), false),
             });
         }
@@ -43,24 +55,18 @@ pub(crate) fn proxy(site: &Site) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Runs `cargo xtask bench WORDS -o json` and reads its report.
-pub(crate) fn bench(site: &Site, words: &[&str]) -> Result<Value> {
+/// Runs `cargo xtask bench NAME -o json` and reads its lines. What it says meanwhile is shown.
+pub(crate) fn bench(site: &Site, name: &str) -> Result<Vec<Value>> {
     let ourselves = std::env::current_exe().context("this program has no path")?;
     let mut command = Command::new(ourselves);
-    command.arg("bench").args(words).args(["-o", "json"]).current_dir(site.root());
-    let text = site::output_of(&mut command)?;
-    serde_json::from_str(&text).context("bench -o json printed no JSON")
+    command.args(["bench", name, "-o", "json"]).current_dir(site.root()).stderr(Stdio::inherit());
+    site::output_of(&mut command)?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
-/// CPU microseconds per GET of 1 KiB that the report gives for `proxy` at so many connections.
-fn cpu(report: &Value, proxy: &str, connections: u64) -> Result<f64> {
-    let rows = report["rows"].as_array().context("the report has no list `rows`")?;
-    let row = rows
-        .iter()
-        .find(|row| row["proxy"] == proxy && row["load"] == "get-1k" && row["connections"] == connections);
-    let row =
-        row.with_context(|| format!("the report has no row of {proxy} at {connections} connections"))?;
-    row["cpu_us"].as_f64().with_context(|| format!("the row of {proxy} has no cpu_us"))
+/// The line among `figures` in which all `wanted` fields have these values.
+pub(crate) fn figure<'a>(figures: &'a [Value], wanted: &[(&str, &str)]) -> Result<&'a Value> {
+    let found = figures.iter().find(|line| wanted.iter().all(|(field, value)| line[*field] == *value));
+    found.with_context(|| format!("no figure was printed with {wanted:?}"))
 }
 
 /// Heap allocations per request and the size of the request's future, as the sidecar's own tests count them.

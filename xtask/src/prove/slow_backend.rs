@@ -14,25 +14,28 @@ const TOLERANCE: f64 = 0.25;
 
 /// `cargo xtask bench slow-backend`, and the same scenario in `sim`.
 pub(crate) fn run(site: &Site) -> Result<Vec<Line>> {
-    let real = cost::bench(site, &["slow-backend"])?;
+    let real = cost::bench(site, "slow-backend")?;
     let simulated = simulate(site);
     let mut lines = Vec::new();
     for &balancer in BALANCERS {
-        let failed = failed_share(&real, balancer)?;
-        let success = super::rounded((1.0 - failed) * 100.0) / 100.0;
+        let success = success_share(&real, balancer)?;
         let name = format!("slow-backend-{balancer}-success");
         lines.push(if Some(&balancer) == BALANCERS.last() {
             Line::at_least(name, success, SHIPPED_SUCCESS, "")
         } else {
             Line::printed(name, success)
         });
-        lines.push(compare(balancer, failed, simulated.as_ref()));
+        lines.push(match simulated.as_ref().map(|figures| success_share(figures, balancer)) {
+            Ok(Ok(in_sim)) => compare(balancer, 1.0 - success, 1.0 - in_sim),
+            Ok(Err(error)) => not_simulated(balancer, &error),
+            Err(error) => not_simulated(balancer, error),
+        });
     }
     Ok(lines)
 }
 
-/// The same scenario on the virtual clock.
-fn simulate(site: &Site) -> Result<Value> {
+/// The same scenario on the virtual clock, printed in the same lines.
+fn simulate(site: &Site) -> Result<Vec<Value>> {
     let mut example = site::cargo();
     example.args([
         "run",
@@ -43,31 +46,28 @@ fn simulate(site: &Site) -> Result<Value> {
         "sim",
         "--example",
         "slow_backend",
-        "--",
-        "--json",
     ]);
-    let text = site::output_of(example.current_dir(site.root()))?;
-    serde_json::from_str(&text).context("the simulator printed no JSON")
+    let text = site::output_of(example.args(["--", "--json"]).current_dir(site.root()))?;
+    text.lines().map(|line| serde_json::from_str(line).context("the simulator printed no JSON")).collect()
 }
 
-fn compare(balancer: &str, real: f64, simulated: Result<&Value, &anyhow::Error>) -> Line {
-    let name = format!("slow-backend-{balancer}-failed-in-sim");
-    let bar = format!("within 25 % of the real {real:.5}");
-    match simulated
-        .map_err(|error| format!("{error:#}"))
-        .and_then(|report| failed_share(report, balancer).map_err(|error| format!("{error:#}")))
-    {
-        Ok(share) => Line::new(name, share, bar, (share - real).abs() <= TOLERANCE * real),
-        Err(error) => Line::new(name, error, bar, false),
-    }
+fn compare(balancer: &str, real: f64, simulated: f64) -> Line {
+    let bar = format!("within 25 % of the real {real:.6}");
+    let near = (simulated - real).abs() <= TOLERANCE * real;
+    Line::new(format!("slow-backend-{balancer}-failed-in-sim"), simulated, bar, near)
 }
 
-/// Failed requests as a share of all that were due, from `{rows: [{balancer, failed, sent}]}`.
-fn failed_share(report: &Value, balancer: &str) -> Result<f64> {
-    let rows = report["rows"].as_array().context("the report has no list `rows`")?;
-    let row = rows.iter().find(|row| row["balancer"] == balancer);
-    let row = row.with_context(|| format!("the report has no row of {balancer}"))?;
-    let count =
-        |field: &str| row[field].as_f64().with_context(|| format!("the row of {balancer} has no {field}"));
-    Ok(count("failed")? / count("sent")?.max(1.0))
+fn not_simulated(balancer: &str, error: &anyhow::Error) -> Line {
+    Line::new(
+        format!("slow-backend-{balancer}-failed-in-sim"),
+        format!("{error:#}"),
+        "within 25 % of the real",
+        false,
+    )
+}
+
+/// The share of calls answered well within the caller's second, from `{policies, success_share}`.
+fn success_share(figures: &[Value], balancer: &str) -> Result<f64> {
+    let figure = cost::figure(figures, &[("policies", balancer)])?;
+    figure["success_share"].as_f64().with_context(|| format!("the figure of {balancer} has no success_share"))
 }

@@ -55,7 +55,9 @@ pub(crate) fn check(tree: &Tree, sources: &[Source<'_>]) -> Vec<Problem> {
 
 /// Files whose bytes are somebody's input, or a text that is not ours to word.
 fn is_data(path: &str) -> bool {
-    path == "LICENSE" || path.ends_with("Cargo.lock") || path.split('/').any(|folder| folder == "corpus")
+    path == "LICENSE"
+        || path.ends_with("Cargo.lock")
+        || path.split('/').any(|folder| matches!(folder, "corpus" | "bad" | "golden"))
 }
 
 fn lines(file: &File, tree: &Tree, problems: &mut Vec<Problem>) {
