@@ -100,6 +100,7 @@ enum SizeLine {
     Quoted,
     Escaped,
     AfterQuoted,
+    BlankAfterValue,
     Lf,
 }
 
@@ -279,19 +280,22 @@ fn digit(size: u64, digits: u8, byte: u8) -> Result<State, Rule> {
 impl SizeLine {
     fn after(self, byte: u8) -> Result<Self, Rule> {
         use SizeLine::{
-            AfterQuoted, BlankBeforeEquals, BlankBeforeName, BlankBeforeSemicolon, BlankBeforeValue, Digits,
-            Escaped, Lf, Name, Quoted, Token,
+            AfterQuoted, BlankAfterValue, BlankBeforeEquals, BlankBeforeName, BlankBeforeSemicolon,
+            BlankBeforeValue, Digits, Escaped, Lf, Name, Quoted, Token,
         };
         let text = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
         Ok(match (self, byte) {
             (Lf, _) => return Err(Rule::BareCr),
             (_, b'\n') => return Err(Rule::BareLf),
-            (BlankBeforeSemicolon | BlankBeforeEquals | AfterQuoted | Name | Token, b';') => BlankBeforeName,
+            (
+                BlankBeforeSemicolon | BlankBeforeEquals | AfterQuoted | Name | Token | BlankAfterValue,
+                b';',
+            ) => BlankBeforeName,
             (BlankBeforeName | BlankBeforeSemicolon | BlankBeforeEquals | BlankBeforeValue, b' ' | b'\t') => {
                 self
             }
             (Name, b' ' | b'\t') => BlankBeforeEquals,
-            (Token | AfterQuoted, b' ' | b'\t') => BlankBeforeSemicolon,
+            (Token | AfterQuoted | BlankAfterValue, b' ' | b'\t') => BlankAfterValue,
             (Name | BlankBeforeEquals, b'=') => BlankBeforeValue,
             (BlankBeforeValue, b'"') => Quoted,
             (BlankBeforeName | Name, _) if is_tchar(byte) => Name,

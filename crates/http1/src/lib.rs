@@ -33,6 +33,7 @@
 )]
 
 mod bytes;
+pub mod corpus;
 mod fields;
 mod framing;
 mod known;
