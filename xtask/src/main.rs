@@ -1,5 +1,6 @@
 //! Development commands: `cargo xtask tidy | prove | bench`.
 
+mod bench;
 mod prove;
 mod tidy;
 
@@ -25,6 +26,9 @@ enum Task {
     },
     /// Measure what the project claims; one JSON line each: name, value, bar, pass.
     Prove(prove::Options),
+    /// Measure this proxy beside its peers, or beside a slow back end.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +54,7 @@ fn run(task: Task) -> Result<ExitCode> {
             Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Task::Prove(options) => prove::run(&root, &options),
+        Task::Bench(bench) => bench::run(bench).map(|()| ExitCode::SUCCESS),
     }
 }
 

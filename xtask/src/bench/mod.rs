@@ -1,0 +1,37 @@
+//! `cargo xtask bench`: this proxy beside its peers, and beside a slow back end, on real sockets.
+//!
+//! The tools that make and receive the traffic are the package `bench`; this module starts them and the peers,
+//! pins them to processors, reads what they used and writes the tables. `bench/README.md` says how to read them.
+
+pub(crate) mod figures;
+mod install;
+pub(crate) mod peers;
+mod process;
+pub(crate) mod proxy;
+pub(crate) mod slow;
+mod table;
+mod workshop;
+pub(crate) mod wrk;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What can be measured.
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// Processor time per request, throughput, latency and memory beside a raw relay and the peers.
+    Proxy(proxy::Options),
+    /// Eleven back ends, one of them slow for half of the time: which share of the calls succeeds?
+    SlowBackend(slow::Options),
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// When a tool cannot be built, installed or started, or gives no figures.
+pub(crate) fn run(bench: Bench) -> Result<()> {
+    match bench {
+        Bench::Proxy(options) => proxy::run(&options),
+        Bench::SlowBackend(options) => slow::run(&options),
+    }
+}
