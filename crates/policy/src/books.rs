@@ -437,7 +437,8 @@ impl Books {
         let lot = dice.part(Purpose::SlowStart);
         let chosen = newcomers.get(newcomers.partition_point(|c| c.upto <= lot))?;
         let mean = f64::from(self.pending) / self.pool.available.max(1) as f64;
-        let room = f64::from(self.endpoints[chosen.slot as usize].pending) < (chosen.part * mean).max(1.0);
+        let room =
+            f64::from(self.endpoints[chosen.slot as usize].pending) < (2.0 * chosen.part * mean).max(1.0);
         room.then_some(chosen.slot)
     }
 

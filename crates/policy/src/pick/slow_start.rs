@@ -6,7 +6,8 @@
 //!
 //! `part(t) = max(from, t / window)`, from 10 %, window 60 s. With `n` endpoints of which `m` are no newcomers, a
 //! newcomer is proposed for `part/n` of the calls, and it takes a proposal only while its waiting calls are below
-//! `max(1, part · mean waiting calls)`. So a newcomer that is slow gets less than its part, never more.
+//! `max(1, 2 · part · mean waiting calls)` (twice, as calls come in bunches). So a newcomer that is slow gets less than
+//! its part, never more.
 //!
 //! The others carry what newcomers do not. They must not be crushed by that: no endpoint shall get more than twice its
 //! fair share, so `part` is never below `(n − 2m) / (n − m)`; and when all are new nobody is a newcomer.
