@@ -34,7 +34,7 @@ pub(super) struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     pub(super) cpu_us: Samples,
-    /// Time waited for the processor while another program had it, of the time used.
+    /// Time waited for the processor while another program had it, of the time in which it was wanted.
     pub(super) waited_share: Samples,
     pub(super) user_share: Samples,
     pub(super) per_second: Samples,
@@ -108,7 +108,7 @@ impl Figures {
     }
 
     /// The figures as JSON lines: one for each, with its name.
-    pub(super) fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let mut lines = vec![json!({
             "figure": "machine", "schema": 1, "processor": self.machine.processor,
             "cores": self.machine.cores, "kernel": self.machine.kernel,

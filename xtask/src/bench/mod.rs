@@ -3,15 +3,15 @@
 //! The tools that make and receive the traffic are the package `bench`; this module starts them and the peers,
 //! pins them to processors, reads what they used and writes the tables. `bench/README.md` says how to read them.
 
-pub(crate) mod figures;
+mod figures;
 mod install;
-pub(crate) mod peers;
+mod peers;
 mod process;
-pub(crate) mod proxy;
-pub(crate) mod slow;
+mod proxy;
+mod slow;
 mod table;
 mod workshop;
-pub(crate) mod wrk;
+mod wrk;
 
 use anyhow::Result;
 use clap::Subcommand;

@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 
 /// Connections that are held while memory is read.
 const HELD: usize = 1000;
+/// Figures whose contestants waited more than this share of their time for other programs are not kept.
+const TOO_BUSY: f64 = 0.1;
 
 /// How to measure.
 #[derive(Args, Debug, Clone)]
@@ -41,11 +43,16 @@ pub(super) fn run(options: &Options) -> Result<()> {
     }
     let text = super::table::markdown(&figures);
     print!("{text}");
-    if options.only.is_empty() && !options.quick {
-        let path = crate::root()?.join("bench/RESULTS.md");
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        eprintln!("written to bench/RESULTS.md");
+    if !options.only.is_empty() || options.quick {
+        return Ok(());
     }
+    if figures.disturbed() > TOO_BUSY {
+        eprintln!("bench/RESULTS.md is left as it is: other programs disturbed these figures too much");
+        return Ok(());
+    }
+    let path = crate::root()?.join("bench/RESULTS.md");
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("written to bench/RESULTS.md");
     Ok(())
 }
 
@@ -157,7 +164,8 @@ impl Field<'_> {
         row.errors += window.errors;
         let closed = row.closed_mut(workload);
         closed.cpu_us.0.push(used.nanoseconds as f64 / 1e3 / window.requests as f64);
-        closed.waited_share.0.push(used.waited as f64 / used.nanoseconds.max(1) as f64);
+        let wanted = (used.waited + used.nanoseconds).max(1);
+        closed.waited_share.0.push(used.waited as f64 / wanted as f64);
         closed.user_share.0.push(used.user_ticks as f64 / ticks as f64);
         closed.per_second.0.push(window.per_second);
         Ok(())

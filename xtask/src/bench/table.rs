@@ -29,7 +29,7 @@ fn head(text: &mut String, figures: &Figures) -> std::fmt::Result {
     writeln!(text, "- Versions: {}.", versions.collect::<Vec<_>>().join(", "))?;
     writeln!(
         text,
-        "- One interleaved run: {} rounds, windows of {} s; medians, smallest and largest in brackets.",
+        "- One interleaved run, rounds: {}, windows of {} s; medians, smallest and largest in brackets.",
         figures.runs, figures.seconds
     )?;
     writeln!(
@@ -40,7 +40,8 @@ fn head(text: &mut String, figures: &Figures) -> std::fmt::Result {
     if disturbed > QUIET {
         writeln!(
             text,
-            "- **The machine was busy**: other programs took up to {:.0} % of a proxy's time on its core.",
+            "- **The machine was busy**: proxies waited up to {:.0} % of their time for other programs; \
+             take these figures for nothing but a test of the machinery.",
             disturbed * 100.0
         )?;
     }
