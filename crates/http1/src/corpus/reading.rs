@@ -30,6 +30,38 @@ pub struct Reading {
     pub rest: Vec<u8>,
 }
 
+impl Reading {
+    /// The message as the next hop gets it: the forwarded head with a Host where it has none, the
+    /// forwarder's own framing and persistence, and the content; chunked content as one chunk.
+    pub fn passed_on(&self, direction: &Direction) -> Vec<u8> {
+        let mut out = self.forwarded.clone();
+        if *direction == Direction::Request && !self.forwards_host() {
+            write::field(&mut out, b"Host", &self.authority);
+        }
+        if !self.keep_alive && self.framing != Framing::UntilClose {
+            out.extend(write::CONNECTION_CLOSE);
+        }
+        if self.framing != Framing::Chunked {
+            out.extend(b"\r\n");
+            out.extend(&self.body);
+            return out;
+        }
+        out.extend(write::TRANSFER_ENCODING_CHUNKED);
+        out.extend(b"\r\n");
+        write::chunk_head(&mut out, self.body.len());
+        if !self.body.is_empty() {
+            out.extend(&self.body);
+            out.extend(write::CHUNK_END);
+        }
+        write::last_chunk(&mut out, &self.trailers);
+        out
+    }
+
+    fn forwards_host(&self) -> bool {
+        self.forwarded.windows(7).any(|text| text.eq_ignore_ascii_case(b"\r\nhost:"))
+    }
+}
+
 /// What comes of bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
