@@ -79,6 +79,9 @@ pub struct Books {
 }
 
 impl Books {
+    /// What each endpoint takes here.
+    pub const BYTES_PER_ENDPOINT: usize = size_of::<Endpoint>();
+
     /// Books without endpoints; [`Books::follow`] adds them.
     pub fn new(settings: &Settings, now: Moment) -> Books {
         Books {

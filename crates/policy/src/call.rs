@@ -372,7 +372,9 @@ impl Call {
 
     fn open(&mut self, books: &mut Books, now: Moment, dice: &mut impl Dice, same: bool) -> Option<Step> {
         let first = (self.opened > 0).then_some(self.tries[0].to);
-        if now >= self.deadline {
+        // The body may have outgrown its copy during the back-off.
+        let lost = first.is_some() && self.copy == Copied::Lost;
+        if lost || now >= self.deadline {
             self.refuse(self.reason, books, now);
             return None;
         }

@@ -340,6 +340,17 @@ fn no_second_attempt() {
 }
 
 #[test]
+fn a_body_that_outgrows_its_copy_during_the_back_off_ends_the_retry() {
+    let ask = Ask { has_body: true, ..ask() };
+    let mut scene = Scene::new(2, &Settings::default(), ask);
+    scene.play("");
+    assert!(scene.play("@100 broke1 bytes instance-broke").starts_with("idle 1"));
+    scene.play("@100 spilled");
+    assert_eq!(scene.play("@126 due"), "refuse instance-broke, settled");
+    assert!(scene.books.is_quiet());
+}
+
+#[test]
 fn a_hedge() {
     let begin = [("", "open1, idle 50"), ("@50 due", "open2, idle 1000")];
     let run = |name, rest: &[(&str, &str)]| check(name, 2, &hedged(), ask(), &[&begin, rest].concat());

@@ -33,7 +33,7 @@ pub struct Percentile95(f32);
 impl Percentile95 {
     /// An answer came after `took`.
     pub fn on_answer(&mut self, took: Duration) {
-        let took = took.as_nanos() as f32;
+        let took = took.as_secs_f32() * 1e9;
         if self.0 <= 0.0 {
             self.0 = took;
         } else if took > self.0 {
