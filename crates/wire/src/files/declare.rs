@@ -5,7 +5,6 @@ use std::time::Duration;
 
 /// One key of a table.
 #[derive(Debug)]
-#[allow(dead_code)] // The schema and the guide read the rest.
 pub(crate) struct Field {
     pub(crate) key: &'static str,
     pub(crate) kind: Kind,

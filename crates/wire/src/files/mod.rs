@@ -5,17 +5,21 @@
 
 mod declare;
 mod decoder;
+#[cfg(test)]
+mod guide;
 mod load;
 mod manifest;
 mod mend;
 mod problem;
 mod scalar;
+mod schema;
 mod settings;
 mod snapshot;
 mod tree;
 
 pub use load::{decode_environment, decode_service, load, load_service};
 pub use problem::{Problem, Problems};
+pub use schema::{Manifest, schema};
 pub use snapshot::{decode_snapshot, encode_snapshot};
 
 /// Compares `text` with a file of this crate; with `BLESS` in the environment it is written instead.
