@@ -11,6 +11,7 @@ mod client;
 mod route;
 mod shape;
 mod time;
+mod validation;
 
 pub use client::{Client, ClientError};
 pub use route::{MAX_WAIT, Query, Route};
@@ -19,6 +20,7 @@ pub use shape::{
     Operation, OperationState, Problem, Progress, Service, Services, VERSION,
 };
 pub use time::rfc3339;
+pub use validation::{Mistake, Validation};
 
 /// The address at which a running environment answers unless it is told another.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:7700";

@@ -11,6 +11,7 @@ mod logs;
 mod man;
 mod proxy;
 mod restart;
+mod schema;
 mod services;
 mod sidecar;
 mod table;
@@ -39,6 +40,7 @@ enum Command {
     Restart(restart::RestartArgs),
     Events(events::EventsArgs),
     Validate(validate::ValidateArgs),
+    Schema(schema::SchemaArgs),
     Proxy(proxy::ProxyArgs),
     Sidecar(sidecar::SidecarArgs),
     Completions(completions::CompletionsArgs),
@@ -61,6 +63,7 @@ pub(crate) fn run() -> Outcome {
         Command::Restart(args) => restart::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Validate(args) => validate::run(args),
+        Command::Schema(args) => schema::run(&args),
         Command::Proxy(args) => proxy::run(args),
         Command::Sidecar(args) => sidecar::run(args),
         Command::Completions(args) => completions::run(&args),

@@ -1,16 +1,75 @@
 //! `outrigger validate DIR`: are the manifests right?
 
-use super::Outcome;
+use super::{Outcome, Output, OutputArgs};
 use clap::Args;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use wire::files::{Problem, Problems, load, load_service};
 
 /// Check the manifests of a folder without running anything.
 #[derive(Args, Debug)]
 pub(crate) struct ValidateArgs {
     /// The folder with `environment.toml`, or with one `service.toml`.
     dir: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What manifests amount to that are in order.
+struct Sizes {
+    services: u64,
+    instances: u64,
 }
 
 pub(crate) fn run(args: ValidateArgs) -> Outcome {
-    anyhow::bail!("`validate` is not built yet ({args:?})")
+    let dir = &args.dir;
+    if !dir.is_dir() {
+        eprintln!("outrigger: {} is no folder: name the one with environment.toml", dir.display());
+        return Ok(ExitCode::from(2));
+    }
+    let result = check(dir);
+    match (args.output.output, &result) {
+        (Output::Json, _) => writeln!(io::stdout(), "{}", api::encode_pretty(&validation(dir, &result)))?,
+        (Output::Table, Ok(sizes)) => eprintln!("{}: {}, all in order", dir.display(), counted(sizes)),
+        (Output::Table, Err(problems)) => eprint!("{problems}"),
+    }
+    Ok(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Reads the environment in `dir`; where there is none but a service, that alone.
+fn check(dir: &Path) -> Result<Sizes, Problems> {
+    if !dir.join("environment.toml").exists() && dir.join("service.toml").exists() {
+        return load_service(dir).map(|_| Sizes { services: 1, instances: 1 });
+    }
+    let environment = load(dir)?;
+    Ok(Sizes { services: environment.services.len() as u64, instances: environment.instances() })
+}
+
+fn counted(sizes: &Sizes) -> String {
+    let of = |n: u64, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+    format!("{}, {}", of(sizes.services, "service"), of(sizes.instances, "instance"))
+}
+
+fn validation(dir: &Path, result: &Result<Sizes, Problems>) -> api::Validation {
+    let sizes = result.as_ref().ok();
+    api::Validation {
+        version: api::VERSION,
+        folder: dir.display().to_string(),
+        services: sizes.map(|s| s.services),
+        instances: sizes.map(|s| s.instances),
+        mistakes: result.as_ref().err().map_or(&[][..], Problems::all).iter().map(mistake).collect(),
+    }
+}
+
+fn mistake(problem: &Problem) -> api::Mistake {
+    api::Mistake {
+        file: problem.file.clone(),
+        line: problem.line as u64,
+        column: problem.column as u64,
+        width: problem.width as u64,
+        path: problem.path.clone(),
+        message: problem.message.clone(),
+        mend: problem.mend.clone(),
+    }
 }
