@@ -186,7 +186,10 @@ fn places_in_documents_exist() {
         let files = tree(&[("a.md", text), ("crates/x/src/a.rs", "//! x\n")]);
         check_tree(&files, &Graph::default()).len()
     };
-    assert_eq!(found("see `crates/x/src/a.rs`, `crates/x/`, `src/a.rs` and `cargo test`\n"), 0);
+    assert_eq!(
+        found("see `crates/x/src/a.rs`, `crates/x/`, `src/a.rs`, `fuzz/corpus/TARGET` and `cargo test`\n"),
+        0
+    );
     assert_eq!(found("see `crates/x/src/b.rs`\n"), 1);
     assert_eq!(found("see `crates/xy`\n"), 1);
 }
