@@ -27,8 +27,8 @@ pub(crate) struct Source<'a> {
     test_lines: Vec<(usize, usize)>,
 }
 
-/// A function and its length in lines, from `fn` to the closing brace. A table, that is one `match` whose arms only
-/// name values at its end, counts one line an arm: it is read by the row, and grows with what it lists.
+/// A function and its length in lines, from `fn` to the closing brace. Data is read at a glance and counts less: a
+/// table, that is one `match` at the end whose arms only name values, one line an arm; a list of literals, one line.
 #[derive(Debug)]
 pub(crate) struct Function {
     /// `name`, or `Type::name` in an impl or trait.
@@ -183,7 +183,7 @@ impl Items {
         };
         let lines = match table(block) {
             Some((lines, rows)) => end + 1 - line - lines + rows,
-            None => end + 1 - line,
+            None => end + 1 - line - Lists::in_block(block),
         };
         self.functions.push(Function { name, line, lines });
     }
@@ -265,6 +265,41 @@ impl<'ast> Visit<'ast> for Items {
             self.function(&item.sig, block);
         }
         visit::visit_trait_item_fn(self, item);
+    }
+}
+
+/// Counts the lines that lists of literals take beyond one each.
+#[derive(Default)]
+struct Lists {
+    lines: usize,
+}
+
+impl Lists {
+    fn in_block(block: &syn::Block) -> usize {
+        let mut lists = Lists::default();
+        lists.visit_block(block);
+        lists.lines
+    }
+}
+
+impl<'ast> Visit<'ast> for Lists {
+    fn visit_expr_array(&mut self, array: &'ast syn::ExprArray) {
+        if array.elems.iter().all(is_literal) {
+            self.lines += array.span().end().line - array.span().start().line;
+        } else {
+            visit::visit_expr_array(self, array);
+        }
+    }
+}
+
+/// A literal, or literals put together.
+fn is_literal(value: &syn::Expr) -> bool {
+    match value {
+        syn::Expr::Lit(_) => true,
+        syn::Expr::Array(array) => array.elems.iter().all(is_literal),
+        syn::Expr::Tuple(tuple) => tuple.elems.iter().all(is_literal),
+        syn::Expr::Reference(reference) => is_literal(&reference.expr),
+        _ => false,
     }
 }
 

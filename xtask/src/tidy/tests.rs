@@ -226,6 +226,13 @@ fn a_table_counts_by_its_rows() {
 }
 
 #[test]
+fn a_list_of_literals_counts_one_line() {
+    let function = |row: &str| format!("//! x\nfn f() {{\nlet a = [\n{}];\na\n}}\n", row.repeat(80));
+    assert!(broken("a/src/a.rs", &function("(1, &[\"x\"]),\n")).is_empty());
+    assert_eq!(broken("a/src/a.rs", &function("b(),\n")), [(2, "size")]);
+}
+
+#[test]
 fn long_files_count_without_their_tests() {
     let head = "//! x\n".to_owned() + &"// y\n".repeat(699);
     assert!(broken("a/src/a.rs", &(head.clone() + "#[cfg(test)]\nmod tests {\n}\n")).is_empty());
