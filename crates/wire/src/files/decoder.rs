@@ -43,6 +43,9 @@ pub(crate) fn begin<'a>(source: &'a Source, shape: &'static [Field], full: bool)
 impl Decoder<'_> {
     /// Notes a problem at `span`.
     pub(crate) fn report(&mut self, span: &Range<usize>, path: &str, message: String, mend: String) {
+        if self.problems.len() >= Problems::NOTED_PER_FILE {
+            return;
+        }
         let problem = self.source.problem(span, path, message, mend);
         let guessed = !self.broken.is_empty() && *span == (0..0);
         if !guessed && !self.broken.contains(&problem.line) {

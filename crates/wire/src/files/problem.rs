@@ -32,6 +32,9 @@ impl Problems {
     /// At most so many problems of one file are shown: the rest are often consequences of the first.
     pub const SHOWN_PER_FILE: usize = 10;
 
+    /// At most so many problems of one file are noted: a file with more of them is some other file.
+    pub const NOTED_PER_FILE: usize = 1000;
+
     /// `problems`, ordered within each file; none if there are none.
     pub(crate) fn of(mut problems: Vec<Problem>) -> Option<Problems> {
         let mut files: Vec<String> = Vec::new();

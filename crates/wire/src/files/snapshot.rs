@@ -94,10 +94,7 @@ fn read(decoder: &mut Decoder<'_>, view: &View<'_>) -> Option<Snapshot> {
         view.tables("services").iter().map(|v| service(decoder, v)).collect();
     let app = view.table("app").map(|v| app(decoder, &v));
     let listeners: Vec<Option<Listener>> = view.tables("listeners").iter().map(listener).collect();
-    check_names(decoder, view);
-    for listener in &view.tables("listeners") {
-        check_role(decoder, listener, view);
-    }
+    check_parts(decoder, view);
     Some(Snapshot {
         version: view.text("version")?.to_owned(),
         environment: view.text("environment")?.to_owned(),
@@ -157,9 +154,20 @@ fn bounds(view: &View<'_>) -> Option<Bounds> {
     })
 }
 
-fn check_names(decoder: &mut Decoder<'_>, view: &View<'_>) {
-    unique(decoder, &view.tables("listeners"), "name", "listener");
-    unique(decoder, &view.tables("services"), "name", "service");
+/// Names are unique, and what is named is there.
+fn check_parts(decoder: &mut Decoder<'_>, view: &View<'_>) {
+    let listeners = view.tables("listeners");
+    let services = view.tables("services");
+    unique(decoder, &listeners, "name", "listener");
+    unique(decoder, &services, "name", "service");
+    let names: BTreeSet<&str> = services.iter().filter_map(|s| s.text("name")).collect();
+    for listener in &listeners {
+        check_role(decoder, listener, view.get("app").is_some());
+        known(decoder, listener, &names);
+        for route in &listener.tables("routes") {
+            known(decoder, route, &names);
+        }
+    }
 }
 
 /// No two of `views` may have the same `key`.
@@ -173,7 +181,7 @@ fn unique(decoder: &mut Decoder<'_>, views: &[View<'_>], key: &str, what: &str) 
 }
 
 /// A role's companions are there, no other role's are, and what it names is known.
-fn check_role(decoder: &mut Decoder<'_>, listener: &View<'_>, snapshot: &View<'_>) {
+fn check_role(decoder: &mut Decoder<'_>, listener: &View<'_>, has_app: bool) {
     let Some(role) = listener.text("role") else { return };
     for (key, of) in [("service", "service"), ("routes", "edge")] {
         match (role == of, listener.get(key).is_some()) {
@@ -193,20 +201,16 @@ fn check_role(decoder: &mut Decoder<'_>, listener: &View<'_>, snapshot: &View<'_
             _ => {}
         }
     }
-    if role == "inbound" && snapshot.get("app").is_none() {
+    if role == "inbound" && !has_app {
         let message = "an inbound listener needs an app to pass requests to".to_owned();
         decoder.report_at(listener, "role", message, "add \"app\", or remove this listener".to_owned());
-    }
-    known(decoder, listener, snapshot);
-    for route in &listener.tables("routes") {
-        known(decoder, route, snapshot);
     }
 }
 
 /// The service that `view` names is one of the snapshot's.
-fn known(decoder: &mut Decoder<'_>, view: &View<'_>, snapshot: &View<'_>) {
+fn known(decoder: &mut Decoder<'_>, view: &View<'_>, names: &BTreeSet<&str>) {
     let Some(name) = view.text("service") else { return };
-    if !snapshot.tables("services").iter().any(|s| s.text("name") == Some(name)) {
+    if !names.contains(name) {
         let message = format!("no service {name:?} in `services`");
         decoder.report_at(view, "service", message, "add it to `services`".to_owned());
     }

@@ -1,8 +1,9 @@
 //! A file as a tree in which every key and value knows where it stands. TOML and JSON make the same tree.
 
-use super::problem::{Format, Problem, Source};
+use super::problem::{Format, Problem, Problems, Source};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use toml::Spanned;
@@ -51,7 +52,7 @@ pub(crate) fn parse(source: &Source) -> (Node, Vec<Problem>) {
 fn parse_toml(source: &Source) -> (Node, Vec<Problem>) {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     let mut problems: Vec<Problem> = Vec::new();
-    for error in &errors {
+    for error in errors.iter().take(Problems::NOTED_PER_FILE) {
         let (message, mend) = toml_message(error.message());
         let problem = source.problem(&error.span().unwrap_or(0..0), "", message, mend);
         // What is said further to the right of a line is mostly a consequence.
@@ -158,6 +159,7 @@ impl<'a> Json<'a> {
     fn table(&mut self, text: &'a str, start: usize, depth: usize) -> Value {
         let members: Members<'a> = self.read(text, start);
         let mut entries: Vec<Entry> = Vec::new();
+        let mut keys = BTreeSet::new();
         let mut from = start + 1;
         for (key, raw) in members.0 {
             let node = self.node(raw, depth + 1);
@@ -167,7 +169,7 @@ impl<'a> Json<'a> {
             let key_end = from + between.rfind('"').map_or(between.len(), |at| at + 1);
             from = node.span.end;
             let key_span = key_start..key_end;
-            if entries.iter().any(|e| e.key == key) {
+            if !keys.insert(key.clone()) {
                 self.report(&key_span, format!("`{key}` is given twice"));
             }
             entries.push(Entry { key, key_span, node });
@@ -193,7 +195,9 @@ impl<'a> Json<'a> {
     }
 
     fn report(&mut self, span: &Range<usize>, message: String) {
-        self.problems.push(self.source.problem(span, "", message, String::new()));
+        if self.problems.len() < Problems::NOTED_PER_FILE {
+            self.problems.push(self.source.problem(span, "", message, String::new()));
+        }
     }
 }
 
@@ -286,5 +290,14 @@ mod tests {
         assert_eq!(problems.len(), 1);
         let (_, problems) = parse(&source(&format!("a = {deep}"), Format::Toml));
         assert!(!problems.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_nothing_but_mistakes_is_told_as_such() {
+        let (_, problems) = parse(&source(&"a\n".repeat(100_000), Format::Toml));
+        assert_eq!(problems.len(), Problems::NOTED_PER_FILE);
+        let twice = format!("{{{}\"a\":1}}", "\"a\":1,".repeat(5_000));
+        let (_, problems) = parse(&source(&twice, Format::Json));
+        assert_eq!(problems.len(), Problems::NOTED_PER_FILE);
     }
 }

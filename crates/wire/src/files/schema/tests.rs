@@ -115,120 +115,43 @@ fn the_schemas_refuse_what_has_the_wrong_shape() {
     assert!(refused >= 20, "{refused}");
 }
 
-/// Values of one key, right and wrong ones; whatever the decoder accepts the schema must accept.
+/// Values of one key, right ones and wrong ones.
+const VALUES: &str = "0 | 1 | 2 | -1 | 1001 | 0.0 | 0.5 | 1.0 | 1.5 | true | false | '' | 'a' | 'A b' | '10%' | '10.5 %' \
+    | '100%' | '100.1%' | '.5%' | '0.%' | '%' | '5s' | ' 5s ' | '1m30s' | '1m1m' | '5' | '25h' | '0s' | '1500us' | '/' \
+    | '/a?b' | '/a b' | 'a/b' | 'a/b/' | '/a' | '.' | '..' | '127.0.0.1:80' | '[::1]:80' | 'localhost:80' | '127.0.0.1' \
+    | 'default' | 'pick+breaker' | 'job' | 'bulk' | 'round-robin' | [] | ['a'] | ['a', 1] | [['a']] | {} | { A = 'x' } \
+    | { a-b = 'x' } | { '/' = 'a' } | { after = '1s' } | { in-flight = 1, queue = 0 } | 1979-05-27";
+
+const ENVIRONMENT_KEYS: &str = "name edge.listen edge.routes defaults.policies services services.a.path \
+    services.a.instances services.a.policies services.a.environment services.a.odd";
+
+const SERVICE_KEYS: &str = "description kind importance run.command run.build run.stop-grace run.environment \
+    probes.startup.path probes.liveness.failures restart.back-off outgoing.services policies.preset policies.balancing \
+    policies.panic policies.retry policies.hedge policies.limit policies.timeouts.total policies.retry.budget \
+    policies.breaker.slow-factor policies.ejection.share-at-most policies.slow-start policies.odd";
+
+/// What a manifest needs beside `key`.
+fn beside(manifest: Manifest, key: &str) -> &'static str {
+    match (manifest, key) {
+        (Manifest::Environment, "name") => "services.a = {}",
+        (Manifest::Environment, "services") => "name = 'e'",
+        (Manifest::Environment, "edge.listen") => "name = 'e'\nedge.routes.'/' = 'a'\nservices.a = {}",
+        (Manifest::Environment, key) if key.starts_with("services.a") => "name = 'e'",
+        (Manifest::Environment, _) => "name = 'e'\nservices.a = {}",
+        (Manifest::Service, "run.command") => "name = 'a'",
+        (Manifest::Service, _) => "name = 'a'\nrun.command = ['a']",
+    }
+}
+
 #[test]
 fn the_schemas_accept_what_the_decoder_accepts() {
-    let values = [
-        "0",
-        "1",
-        "2",
-        "-1",
-        "1001",
-        "0.0",
-        "0.5",
-        "1.0",
-        "1.5",
-        "true",
-        "false",
-        "''",
-        "'a'",
-        "'A b'",
-        "'10%'",
-        "'10.5 %'",
-        "'100%'",
-        "'100.1%'",
-        "'.5%'",
-        "'0.%'",
-        "'%'",
-        "'5s'",
-        "' 5s '",
-        "'1m30s'",
-        "'1m1m'",
-        "'5'",
-        "'25h'",
-        "'0s'",
-        "'1500us'",
-        "'/'",
-        "'/a?b'",
-        "'/a b'",
-        "'a/b'",
-        "'a/b/'",
-        "'/a'",
-        "'.'",
-        "'..'",
-        "'127.0.0.1:80'",
-        "'[::1]:80'",
-        "'localhost:80'",
-        "'127.0.0.1'",
-        "'default'",
-        "'pick+breaker'",
-        "'job'",
-        "'bulk'",
-        "'round-robin'",
-        "[]",
-        "['a']",
-        "['a', 1]",
-        "[['a']]",
-        "{}",
-        "{ A = 'x' }",
-        "{ a-b = 'x' }",
-        "{ '/' = 'a' }",
-        "{ after = '1s' }",
-        "{ in-flight = 1, queue = 0 }",
-        "1979-05-27",
-    ];
-    let environment = ["name", "edge.listen", "edge.routes", "defaults.policies", "services.a.path"];
-    let more = [
-        "services.a.instances",
-        "services.a.policies",
-        "services.a.environment",
-        "services.a.odd",
-        "services",
-    ];
-    let service = [
-        "description",
-        "kind",
-        "importance",
-        "run.command",
-        "run.build",
-        "run.stop-grace",
-        "run.environment",
-        "probes.startup.path",
-        "probes.liveness.failures",
-        "restart.back-off",
-        "outgoing.services",
-        "policies.preset",
-        "policies.balancing",
-        "policies.panic",
-        "policies.retry",
-        "policies.hedge",
-        "policies.limit",
-        "policies.timeouts.total",
-        "policies.retry.budget",
-        "policies.breaker.slow-factor",
-        "policies.ejection.share-at-most",
-        "policies.slow-start",
-        "policies.odd",
-    ];
-    let keys = environment.iter().chain(&more).map(|key| (Manifest::Environment, *key));
-    let keys = keys.chain(service.iter().map(|key| (Manifest::Service, *key)));
     let (mut both, mut neither) = (0, 0);
-    for (manifest, key) in keys {
+    for (manifest, keys) in [(Manifest::Environment, ENVIRONMENT_KEYS), (Manifest::Service, SERVICE_KEYS)] {
         let schema = parsed(manifest);
-        for value in values {
-            let rest = match (manifest, key) {
-                (Manifest::Environment, "name") => "services.a = {}",
-                (Manifest::Environment, "services") => "name = 'e'",
-                (Manifest::Environment, "edge.listen") => {
-                    "name = 'e'\nedge.routes.'/' = 'a'\nservices.a = {}"
-                }
-                (Manifest::Environment, k) if k.starts_with("services.a") => "name = 'e'",
-                (Manifest::Environment, _) => "name = 'e'\nservices.a = {}",
-                (Manifest::Service, "run.command") => "name = 'a'",
-                (Manifest::Service, _) => "name = 'a'\nrun.command = ['a']",
-            };
-            let text = format!("{rest}\n{key} = {value}\n");
-            let Some(json) = as_json(&text) else { panic!("{text}") };
+        for (key, value) in keys.split(' ').flat_map(|key| VALUES.split(" | ").map(move |value| (key, value)))
+        {
+            let text = format!("{}\n{key} = {value}\n", beside(manifest, key));
+            let json = as_json(&text).unwrap_or_else(|| panic!("{text}"));
             match (decodes(manifest, &text), accepts(&schema, &json)) {
                 (true, true) => both += 1,
                 (false, false) => neither += 1,
