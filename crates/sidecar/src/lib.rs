@@ -1,1 +1,29 @@
-//! sidecar.
+//! The data plane: turns the steps of `policy` into traffic.
+//!
+//! Read in this order: [`serve`] (one request, on one screen), [`drive`] (the loop), [`exchange`] (the hands of a
+//! call), [`upstream`] (connections to instances), [`accept`] (connections from callers), [`snapshot`] (what it
+//! knows), [`desk`] (what is shared), [`run`] (the process).
+//!
+//! What is *not* here: a decision. Whether to try again, where to send, when to refuse is `policy`'s.
+
+mod accept;
+mod accesslog;
+mod admin;
+mod buffers;
+mod caller;
+mod context;
+mod desk;
+mod drive;
+mod exchange;
+mod record;
+mod request;
+mod respond;
+mod run;
+mod serve;
+mod snapshot;
+mod tape;
+mod timers;
+mod upstream;
+mod worker;
+
+pub use run::{Fault, Options, Ready, run};

@@ -1,0 +1,210 @@
+//! From a listening socket to one request at a time: accepts connections, reads heads, lets connections rest.
+
+use crate::caller::Caller;
+use crate::record::Outcome;
+use crate::respond::{self, Form, Refusal};
+use crate::serve;
+use crate::worker::Worker;
+use http1::{Method, Rule, RuleKind, Status};
+use model::{Moment, Reason};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::AsyncWrite;
+use tokio::net::{TcpListener, TcpStream};
+
+/// After a connection that is closed early, so much is still read and thrown away, for so long: closing with bytes
+/// unread would reset the connection and destroy the answer on its way (RFC 9112 §9.6).
+const LINGER_BYTES: usize = 256 << 10;
+const LINGER_TIME: Duration = Duration::from_secs(1);
+/// The wait after an accept that failed, as the next would fail at once too.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// What reading a head came to.
+enum Next {
+    /// A request whose head, of so many bytes, is in the worker's `request_head`.
+    Request(usize),
+    /// A head that breaks a rule.
+    Broken(Rule),
+    /// A head that did not come in time.
+    Slow,
+    /// The connection is to end.
+    Over,
+}
+
+/// Accepts connections at `listener`, whose address in the snapshot is `address`, for as long as it is polled.
+pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, address: SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                tokio::task::spawn_local(connection(worker.clone(), stream, peer, address));
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Counted<'a>(&'a Worker);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.shared.connections.fetch_sub(1, Relaxed);
+        self.0.shared.tell_drain();
+    }
+}
+
+async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, entrance: SocketAddr) {
+    let worker = &*worker;
+    let open = worker.shared.connections.fetch_add(1, Relaxed);
+    let _counted = Counted(worker);
+    let _ = stream.set_nodelay(true);
+    let mut caller = Caller::new(worker, stream, peer);
+    if open >= worker.bounds().connections {
+        caller.wake(worker);
+        refuse(worker, &mut caller, Reason::OutOfConnections, None);
+        flush(worker, &mut caller).await;
+    }
+    while !caller.close && !caller.gone {
+        match next(worker, &mut caller).await {
+            Next::Request(head_len) => serve::serve(worker, &mut caller, entrance, head_len).await,
+            Next::Broken(rule) => refuse(worker, &mut caller, reason_of(rule), Some(rule)),
+            Next::Slow => refuse(worker, &mut caller, Reason::HeadTooSlow, None),
+            Next::Over => break,
+        }
+        flush(worker, &mut caller).await;
+    }
+    if caller.close && !caller.gone {
+        linger(worker, &mut caller).await;
+    }
+    caller.end(worker);
+}
+
+/// Waits for the next request's head. Between requests the connection holds no buffers.
+async fn next(worker: &Worker, caller: &mut Caller) -> Next {
+    caller.rest(worker);
+    let idle_until = worker.now().after(worker.bounds().caller_idle);
+    let mut head_until = Moment::NEVER;
+    poll_fn(|cx| poll_next(worker, caller, cx, idle_until, &mut head_until)).await
+}
+
+fn poll_next(
+    worker: &Worker,
+    caller: &mut Caller,
+    cx: &mut Context<'_>,
+    idle_until: Moment,
+    head_until: &mut Moment,
+) -> Poll<Next> {
+    loop {
+        if !caller.input.is_empty() {
+            let parsed = worker.request_head.borrow_mut().parse(caller.input.bytes(), &worker.limits);
+            match parsed {
+                Ok(Status::Complete { head_len }) => return Poll::Ready(Next::Request(head_len)),
+                Ok(Status::Partial) => {}
+                Err(rule) => return Poll::Ready(Next::Broken(rule)),
+            }
+            if *head_until == Moment::NEVER {
+                *head_until = worker.now().after(worker.bounds().head_time);
+            }
+        } else if worker.is_draining() {
+            return Poll::Ready(Next::Over);
+        }
+        let readable = !caller.is_at_rest() || caller.stream.poll_read_ready(cx).is_ready();
+        if readable {
+            caller.wake(worker);
+            if caller.poll_read(cx, worker.limits.head_bytes).is_some() {
+                continue;
+            }
+            if caller.gone {
+                return Poll::Ready(Next::Over);
+            }
+        }
+        return wait(worker, caller, cx, idle_until.min(*head_until), *head_until);
+    }
+}
+
+fn wait(
+    worker: &Worker,
+    caller: &mut Caller,
+    cx: &mut Context<'_>,
+    due: Moment,
+    head_until: Moment,
+) -> Poll<Next> {
+    if worker.now() >= due {
+        return Poll::Ready(if caller.input.is_empty() || due < head_until { Next::Over } else { Next::Slow });
+    }
+    worker.timers.set(caller.slot, due, cx);
+    Poll::Pending
+}
+
+fn reason_of(rule: Rule) -> Reason {
+    match rule.kind() {
+        RuleKind::Malformed => Reason::MalformedRequest,
+        RuleKind::HeadTooLarge => Reason::HeadTooLarge,
+        RuleKind::MethodRefused => Reason::MethodRefused,
+        RuleKind::ExpectationFailed => Reason::ExpectationFailed,
+    }
+}
+
+/// Refuses before it is known which service the request is for, and closes.
+pub(crate) fn refuse(worker: &Worker, caller: &mut Caller, reason: Reason, rule: Option<http1::Rule>) {
+    caller.close = true;
+    let refusal = Refusal {
+        reason,
+        rule,
+        retry_after: None,
+        retried: false,
+        form: Form::Line,
+        close: true,
+        old: false,
+        head: false,
+    };
+    respond::write(&mut caller.output.bytes, &refusal, &worker.date());
+    let outcome = Outcome { status: Some(reason.status()), reason: Some(reason), took: Duration::ZERO };
+    worker.shared.strays.settle(Method::Other, &outcome);
+}
+
+/// Writes what waits to be written; a caller that takes nothing for as long as an idle one may stay has gone.
+async fn flush(worker: &Worker, caller: &mut Caller) {
+    let until = worker.now().after(worker.bounds().head_time);
+    poll_fn(|cx| {
+        caller.poll_flush(cx);
+        if caller.gone || caller.output.backlog() == 0 {
+            return Poll::Ready(());
+        }
+        if worker.now() >= until {
+            caller.gone = true;
+            return Poll::Ready(());
+        }
+        worker.timers.set(caller.slot, until, cx);
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Says that nothing more will come, then reads on for a moment so that the answer arrives.
+async fn linger(worker: &Worker, caller: &mut Caller) {
+    let until = worker.now().after(LINGER_TIME);
+    let mut left = LINGER_BYTES;
+    let _ = poll_fn(|cx| std::pin::Pin::new(&mut caller.stream).poll_shutdown(cx)).await;
+    poll_fn(|cx| {
+        loop {
+            let waiting = caller.input.bytes().len();
+            left = left.saturating_sub(waiting);
+            caller.input.consume(waiting);
+            caller.wake(worker);
+            if caller.poll_read(cx, 8 << 10).is_some() && left > 0 {
+                continue;
+            }
+            if caller.gone || left == 0 || worker.now() >= until {
+                return Poll::Ready(());
+            }
+            worker.timers.set(caller.slot, until, cx);
+            return Poll::Pending;
+        }
+    })
+    .await;
+}

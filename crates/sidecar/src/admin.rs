@@ -1,0 +1,307 @@
+//! Administration of one sidecar: readiness, metrics, what it knows, reload and drain. Loopback only.
+
+use crate::record::{Counted, Page};
+use crate::run::{Order, Workers, bind, drain_all, share, wait_until};
+use crate::snapshot::{Desks, World};
+use crate::worker::{Draining, Shared};
+use model::{Direction, Moment};
+use net::admin::{Request, Response};
+use policy::Census;
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// How long `POST /drain` waits when it is not told.
+const DRAIN_AT_MOST: Duration = Duration::from_secs(10);
+
+/// Everything that is needed to change a running sidecar.
+pub(crate) struct Steering {
+    pub(crate) shared: Arc<Shared>,
+    workers: RefCell<Workers>,
+    desks: RefCell<Desks>,
+    file: Option<PathBuf>,
+    count: usize,
+    listener: RefCell<Option<TcpListener>>,
+    adopted: RefCell<Moment>,
+    reloading: tokio::sync::Mutex<()>,
+}
+
+impl Steering {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        workers: Workers,
+        desks: Desks,
+        file: Option<PathBuf>,
+        count: usize,
+        listener: Option<TcpListener>,
+    ) -> Steering {
+        let adopted = RefCell::new(shared.clock.now());
+        Steering {
+            shared,
+            workers: RefCell::new(workers),
+            desks: RefCell::new(desks),
+            file,
+            count,
+            listener: RefCell::new(listener),
+            adopted,
+            reloading: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Begins to answer.
+    pub(crate) fn serve(self: &Rc<Self>) -> std::io::Result<()> {
+        let Some(listener) = self.listener.borrow_mut().take() else { return Ok(()) };
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let steering = self.clone();
+        tokio::task::spawn_local(net::admin::serve(listener, move |request| {
+            let steering = steering.clone();
+            async move { steering.answer(request).await }
+        }));
+        Ok(())
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/ready") => self.ready(),
+            ("GET", "/metrics") => self.metrics().await,
+            ("GET", "/config_dump") => {
+                Response::json(200, wire::files::encode_snapshot(&self.shared.world().snapshot))
+            }
+            ("GET", "/clusters") => Response::text(200, self.clusters()),
+            ("POST", "/reload") => match self.reload().await {
+                Ok(version) => Response::text(200, format!("{version}\n")),
+                Err(problem) => Response::text(400, format!("{problem}\n")),
+            },
+            ("POST", "/drain") => self.drain(&request).await,
+            ("GET", "/") => Response::text(200, "GET /ready /metrics /config_dump /clusters\nPOST /reload /drain\n"),
+            (_, "/ready" | "/metrics" | "/config_dump" | "/clusters" | "/reload" | "/drain") => {
+                Response::text(405, "this page is read with GET; reload and drain are ordered with POST\n")
+            }
+            _ => Response::text(404, "there is no such page; GET / lists them\n"),
+        }
+    }
+
+    fn ready(&self) -> Response {
+        match self.shared.draining() {
+            Draining::No => {
+                Response::text(200, format!("ready {}\n", self.shared.world().snapshot.version))
+            }
+            _ => Response::text(503, "draining\n"),
+        }
+    }
+
+    /// Reads the snapshot file again. What is wrong with it leaves everything as it is.
+    pub(crate) async fn reload(&self) -> Result<String, String> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let Some(file) = &self.file else {
+            return Err("this sidecar was started without a snapshot file".to_owned());
+        };
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {name}: {e}"))?;
+        let mut snapshot =
+            wire::files::decode_snapshot(&text, &name).map_err(|problems| problems.to_string())?;
+        let before = self.shared.world();
+        let known: Vec<SocketAddr> = before.entrances.iter().map(|(address, _)| *address).collect();
+        let bound = bind(&mut snapshot, self.count, &known).map_err(|fault| fault.to_string())?;
+        let version = snapshot.version.clone();
+        let world = self.desks.borrow_mut().world(snapshot, self.shared.clock.now());
+        let addresses: Vec<SocketAddr> = world.entrances.iter().map(|(address, _)| *address).collect();
+        self.shared.adopt(world);
+        *self.adopted.borrow_mut() = self.shared.clock.now();
+        let mut shares = share(bound, self.count);
+        let workers = self.workers.borrow();
+        workers.order(|index| Order::Listen(shares.get_mut(index).map(std::mem::take).unwrap_or_default())).await;
+        workers.order(|_| Order::Follow(addresses.clone())).await;
+        Ok(version)
+    }
+
+    /// Refuses new requests for the app, and waits until none is in flight.
+    async fn drain(&self, request: &Request) -> Response {
+        let within = match request.query_value("within").map(seconds) {
+            None => DRAIN_AT_MOST,
+            Some(Some(within)) => within,
+            Some(None) => return Response::text(400, "write `within` as seconds: ?within=10s\n"),
+        };
+        self.shared.drain(Draining::Inbound);
+        let world = self.shared.world();
+        let inbound: Vec<_> = world.targets().filter(|t| t.direction == Direction::Inbound).collect();
+        let quiet = || inbound.iter().all(|target| target.desk.is_quiet());
+        if wait_until(&self.shared, within, quiet).await {
+            return Response::text(200, "drained\n");
+        }
+        let now = self.shared.clock.now();
+        let left: u32 = inbound.iter().map(|target| target.desk.census(now).in_flight).sum();
+        Response::text(200, format!("{left} left after {} s\n", within.as_secs_f64()))
+    }
+
+    /// Writes what is gathered.
+    pub(crate) fn flush(&self) {
+        if let Some(log) = &self.shared.log {
+            log.flush();
+        }
+    }
+
+    /// Ends it: drained as far as the bounds allow.
+    pub(crate) async fn stop(&self) {
+        let world = self.shared.world();
+        drain_all(&self.shared, &self.workers, world.snapshot.bounds.drain).await;
+        self.flush();
+        world.targets().for_each(|target| target.desk.flush_tape());
+        self.workers.borrow_mut().join();
+    }
+
+    fn clusters(&self) -> String {
+        let now = self.shared.clock.now();
+        let mut text = String::new();
+        for target in self.shared.world().targets() {
+            let service = &target.name;
+            let census = target.desk.census(now);
+            let _ = writeln!(
+                text,
+                "{} {service} in-flight={} queue={} retry-budget={:.2}{}",
+                target.direction.word(),
+                census.in_flight,
+                census.queue,
+                census.retry_budget,
+                if census.panic { " panic" } else { "" }
+            );
+            for (endpoint, view) in target.desk.endpoints(now) {
+                let latency = view.latency.map_or("unknown".to_owned(), |l| format!("{:.1} ms", l.as_secs_f64() * 1e3));
+                let _ = writeln!(
+                    text,
+                    "  {} {} {} latency={latency} pending={}",
+                    endpoint.name,
+                    endpoint.address,
+                    view.state.word(),
+                    view.pending
+                );
+            }
+            for (endpoint, note) in target.desk.recent_notes() {
+                let name = endpoint.as_ref().map_or("-".to_owned(), |e| e.name.to_string());
+                let ago = now.since(note.at).as_secs_f64();
+                let _ =
+                    writeln!(text, "    {ago:.1} s ago: {name} {} ({})", note.change.word(), note.cause.word());
+            }
+        }
+        text
+    }
+
+    async fn metrics(&self) -> Response {
+        self.workers.borrow().order(|_| Order::Report).await;
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let world = shared.world();
+        let mut page = Page::default();
+        let mut all: Vec<Counted<'_>> = world
+            .targets()
+            .map(|t| Counted { direction: t.direction, service: &t.name, counts: &t.counts })
+            .collect();
+        // What was refused before its service was known has come from a caller, through any listener.
+        let strays = Counted { direction: Direction::Inbound, service: "_unknown", counts: &shared.strays };
+        all.push(strays);
+        page.requests(&all);
+        states(&mut page, &world, now);
+        self.resources(&mut page, &world);
+        Response { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body: page.finish() }
+    }
+
+    fn resources(&self, page: &mut Page, world: &World) {
+        let shared = &self.shared;
+        let bounds = &world.snapshot.bounds;
+        let sum = |of: fn(&crate::worker::Gauges) -> u64| shared.gauges.iter().map(of).sum::<u64>();
+        page.family("connections", "gauge", "Open connections.");
+        page.value("connections", "side=\"callers\"", shared.connections.load(Relaxed));
+        page.value("connections", "side=\"instances\"", sum(|g| g.idle_upstream.load(Relaxed)));
+        page.family("connections_limit", "gauge", "How many connections may be open.");
+        page.value("connections_limit", "side=\"callers\"", bounds.connections);
+        page.family("connections_opened_total", "counter", "Connections that were opened to instances.");
+        page.value("connections_opened_total", "", sum(|g| g.opened_upstream.load(Relaxed)));
+        page.family("buffer_bytes", "gauge", "Bytes in buffers that are in use.");
+        page.value("buffer_bytes", "", sum(|g| g.buffer_bytes.load(Relaxed)));
+        page.family("buffer_bytes_limit", "gauge", "How many bytes may be in buffers.");
+        page.value("buffer_bytes_limit", "", bounds.buffer_bytes);
+        if let Some(open) = net::limits::open_descriptors() {
+            page.family("descriptors", "gauge", "Open file descriptors.");
+            page.value("descriptors", "", open);
+        }
+        page.family("descriptors_limit", "gauge", "How many file descriptors may be open.");
+        page.value("descriptors_limit", "", net::limits::raise_descriptors());
+        page.family("snapshot_age_seconds", "gauge", "Since the snapshot in use was adopted.");
+        let age = shared.clock.now().since(*self.adopted.borrow()).as_secs_f64();
+        page.value("snapshot_age_seconds", "", age);
+        page.family("snapshot_info", "gauge", "Which snapshot is in use.");
+        let version = world.snapshot.version.replace(['"', '\\', '\n'], "_");
+        page.value("snapshot_info", &format!("version=\"{version}\""), 1);
+        page.family("context_lost_total", "counter", "Calls of the app that carried no id of the request they are for.");
+        page.value("context_lost_total", "", shared.context_lost.load(Relaxed));
+        page.family("panics_total", "counter", "Connections that ended in a panic.");
+        page.value("panics_total", "", shared.panics.load(Relaxed));
+        page.family("log_lines_dropped_total", "counter", "Lines of the access log that could not be written.");
+        page.value("log_lines_dropped_total", "", shared.log.as_ref().map_or(0, |l| l.dropped()));
+        page.family("build_info", "gauge", "What was built.");
+        page.value("build_info", &format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1);
+    }
+}
+
+/// One gauge of the books: its name, its help, its value.
+type Gauge = (&'static str, &'static str, fn(&Census) -> f64);
+
+fn states(page: &mut Page, world: &World, now: Moment) {
+    let all: Vec<_> = world.targets().map(|t| (t, t.desk.census(now))).collect();
+    let gauges: [Gauge; 3] = [
+        ("in_flight", "Requests that hold a slot.", |c| f64::from(c.in_flight)),
+        ("queue_length", "Requests that wait for a slot.", |c| f64::from(c.queue)),
+        ("limit", "How many requests may hold a slot.", |c| c.limit.map_or(f64::INFINITY, f64::from)),
+    ];
+    for (name, help, value) in gauges {
+        page.family(name, "gauge", help);
+        for (target, census) in &all {
+            let labels = format!("direction=\"{}\",service=\"{}\"", target.direction.word(), target.name);
+            match value(census) {
+                f64::INFINITY => page.value(name, &labels, "+Inf"),
+                number => page.value(name, &labels, number),
+            }
+        }
+    }
+    page.family("endpoint_state", "gauge", "Endpoints by state.");
+    for (target, census) in all.iter().filter(|(t, _)| t.direction == Direction::Outbound) {
+        for (state, count) in [
+            ("admitting", census.admitting),
+            ("slow-start", census.slow_start),
+            ("resting", census.resting),
+            ("probing", census.probing),
+            ("ejected", census.ejected),
+        ] {
+            page.value("endpoint_state", &format!("service=\"{}\",state=\"{state}\"", target.name), count);
+        }
+    }
+    page.family("retry_budget_ratio", "gauge", "How much of the retry budget is left, from 0 to 1.");
+    for (target, census) in all.iter().filter(|(t, _)| t.direction == Direction::Outbound) {
+        page.value("retry_budget_ratio", &format!("service=\"{}\"", target.name), census.retry_budget);
+    }
+}
+
+/// `10s`, `0.5s` or `10`.
+fn seconds(text: &str) -> Option<Duration> {
+    let number: f64 = text.strip_suffix('s').unwrap_or(text).parse().ok()?;
+    (0.0..=3600.0).contains(&number).then(|| Duration::from_secs_f64(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_wait_is_read() {
+        assert_eq!(seconds("10s"), Some(Duration::from_secs(10)));
+        assert_eq!(seconds("0.5"), Some(Duration::from_millis(500)));
+        for bad in ["", "s", "-1s", "soon", "NaN", "1e9"] {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
+    }
+}

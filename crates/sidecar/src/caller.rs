@@ -1,0 +1,132 @@
+//! The side towards the caller: one connection, its bytes, and what the next request on it may be.
+
+use crate::buffers::Input;
+use crate::timers::TimerSlot;
+use crate::worker::Worker;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+/// A caller's connection.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) slot: TimerSlot,
+    pub(crate) input: Input,
+    pub(crate) output: Output,
+    /// No further request will be read from it.
+    pub(crate) close: bool,
+    /// The other side has closed or broken the connection.
+    pub(crate) gone: bool,
+    /// It speaks HTTP/1.0: no chunks, no interim answers.
+    pub(crate) old: bool,
+}
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    pub(crate) bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Output {
+    /// Bytes that were not yet written.
+    pub(crate) fn backlog(&self) -> usize {
+        self.bytes.len() - self.written
+    }
+
+    /// Writes as much as goes. Says whether bytes moved.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> io::Result<bool> {
+        let mut moved = false;
+        while self.backlog() > 0 {
+            let rest = self.bytes.get(self.written..).unwrap_or_default();
+            match Pin::new(&mut *stream).poll_write(cx, rest) {
+                Poll::Pending => return Ok(moved),
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => {
+                    self.written += count;
+                    moved = true;
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        self.bytes.clear();
+        self.written = 0;
+        Ok(moved)
+    }
+}
+
+impl Caller {
+    /// A connection that was just accepted.
+    pub(crate) fn new(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Caller {
+        Caller {
+            stream,
+            peer,
+            slot: worker.timers.take_slot(),
+            input: Input::none(),
+            output: Output::default(),
+            close: false,
+            gone: false,
+            old: false,
+        }
+    }
+
+    /// Takes buffers for a request.
+    pub(crate) fn wake(&mut self, worker: &Worker) {
+        if self.is_at_rest() {
+            self.input = worker.buffers.input();
+            self.output.bytes = worker.buffers.output();
+        }
+    }
+
+    /// Whether it holds no buffers.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.output.bytes.capacity() == 0
+    }
+
+    /// Gives the buffers back while nothing is in them: a connection at rest costs next to nothing.
+    pub(crate) fn rest(&mut self, worker: &Worker) {
+        if self.input.is_empty() && self.output.backlog() == 0 {
+            worker.buffers.give_input(std::mem::replace(&mut self.input, Input::none()));
+            worker.buffers.give_output(std::mem::take(&mut self.output.bytes));
+        }
+    }
+
+    /// Gives back what it held.
+    pub(crate) fn end(self, worker: &Worker) {
+        worker.timers.give_slot(self.slot);
+        worker.buffers.give_input(self.input);
+        worker.buffers.give_output(self.output.bytes);
+    }
+
+    /// Reads what has come, up to `most` bytes in all. `None`: nothing new. An end or an error means that the caller
+    /// has gone.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Option<usize> {
+        if self.gone || self.input.is_full(most) {
+            return None;
+        }
+        match self.input.poll_fill(cx, &mut self.stream, most) {
+            Poll::Pending => None,
+            Poll::Ready(Ok(count)) if count > 0 => Some(count),
+            Poll::Ready(_) => {
+                self.gone = true;
+                None
+            }
+        }
+    }
+
+    /// Writes what waits to be written. Says whether bytes moved; a caller that takes none has gone.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.output.poll_write(cx, &mut self.stream) {
+            Ok(moved) => moved,
+            Err(_) => {
+                self.gone = true;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The books of one service and direction behind one lock, shared by all workers, so that a limit, a budget and a
+//! rate mean what they say.
+
+use crate::tape::Tape;
+use model::{Endpoint, Moment, Settings};
+use policy::{Ask, Books, Call, CallId, Census, EndpointView, Event, Note, Step, Streams};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+/// The books, the dice that belong to them, and the addresses behind the handles that the books know.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    books: Books,
+    dice: Streams,
+    /// By handle. A handle whose endpoint was removed is used again only after a later change, so that the books
+    /// never take a new endpoint for an old one.
+    endpoints: Vec<Option<Endpoint>>,
+    wakers: HashMap<CallId, Waker>,
+    tape: Option<Tape>,
+    /// The latest notes, for people.
+    notes: VecDeque<Note>,
+}
+
+/// So many notes are kept.
+const NOTES_KEPT: usize = 32;
+
+/// What is to be done next, with the address where one is needed.
+pub(crate) struct Order {
+    pub(crate) step: Step,
+    pub(crate) address: Option<SocketAddr>,
+}
+
+impl Desk {
+    /// A desk without endpoints. `seed` decides every draw; with a tape all that happens is recorded.
+    pub(crate) fn new(settings: &Settings, seed: u64, tape: Option<Tape>, now: Moment) -> Desk {
+        let mut tape = tape;
+        if let Some(tape) = &mut tape {
+            tape.open(seed, settings, now);
+        }
+        let books = Books::new(settings, now);
+        let (dice, endpoints, wakers) = (Streams::new(seed), Vec::new(), HashMap::new());
+        Desk { state: Mutex::new(State { books, dice, endpoints, wakers, tape, notes: VecDeque::new() }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere while the lock was held leaves counters off by one, which is better than no service.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the books follow a new list of endpoints. Those that stay keep all that was learned of them.
+    pub(crate) fn follow(&self, endpoints: &[Endpoint], settings: &Settings, now: Moment) {
+        let state = &mut *self.lock();
+        let reusable: Vec<usize> = (0..state.endpoints.len())
+            .filter(|i| state.endpoints.get(*i).is_some_and(Option::is_none))
+            .collect();
+        for known in &mut state.endpoints {
+            if known.as_ref().is_some_and(|e| !endpoints.contains(e)) {
+                *known = None;
+            }
+        }
+        let mut free = reusable.into_iter();
+        for endpoint in endpoints {
+            if state.endpoints.iter().flatten().any(|e| e == endpoint) {
+                continue;
+            }
+            match free.next().and_then(|i| state.endpoints.get_mut(i)) {
+                Some(place) => *place = Some(endpoint.clone()),
+                None => state.endpoints.push(Some(endpoint.clone())),
+            }
+        }
+        let held = state.endpoints.iter().enumerate().filter(|(_, e)| e.is_some());
+        let handles: Vec<u32> = held.map(|(i, _)| i as u32).collect();
+        if let Some(tape) = &mut state.tape {
+            tape.follow(&handles, settings, now);
+        }
+        state.books.follow(&handles, settings, now);
+        state.wake();
+    }
+
+    /// Begins a call.
+    pub(crate) fn begin(&self, ask: Ask, now: Moment) -> Call {
+        let state = &mut *self.lock();
+        if let Some(tape) = &mut state.tape {
+            tape.begin(&ask, now);
+        }
+        Call::begin(ask, now)
+    }
+
+    /// Asks the call for its next step.
+    pub(crate) fn next(&self, id: CallId, call: &mut Call, now: Moment) -> Order {
+        let state = &mut *self.lock();
+        let step = call.next(&mut state.books, now, &mut state.dice);
+        if let Some(tape) = &mut state.tape {
+            tape.next(id, now, &step);
+        }
+        let address = match step {
+            Step::Open { to, .. } => state.address(to),
+            _ => None,
+        };
+        state.wake();
+        Order { step, address }
+    }
+
+    /// Tells the call what happened.
+    pub(crate) fn on(&self, id: CallId, call: &mut Call, event: Event, now: Moment) {
+        let state = &mut *self.lock();
+        if let Some(tape) = &mut state.tape {
+            tape.on(id, now, &event);
+        }
+        call.on(event, &mut state.books, now);
+        state.wake();
+    }
+
+    /// Wakes this task when the books wake that call. Says whether they have done so since it was last `waiting`.
+    pub(crate) fn wake_with(&self, id: CallId, waker: &Waker, waiting: bool) -> bool {
+        let wakers = &mut self.lock().wakers;
+        if waiting && !wakers.contains_key(&id) {
+            return true;
+        }
+        wakers.insert(id, waker.clone());
+        false
+    }
+
+    /// The call no longer waits.
+    pub(crate) fn stop_waking(&self, id: CallId) {
+        self.lock().wakers.remove(&id);
+    }
+
+    /// Counts for the metrics.
+    pub(crate) fn census(&self, now: Moment) -> Census {
+        self.lock().books.census(now)
+    }
+
+    /// What is known of each endpoint.
+    pub(crate) fn endpoints(&self, now: Moment) -> Vec<(Endpoint, EndpointView)> {
+        let state = &*self.lock();
+        let named = |view: EndpointView| {
+            let endpoint = state.endpoints.get(view.handle as usize)?.clone()?;
+            Some((endpoint, view))
+        };
+        state.books.endpoints(now).filter_map(named).collect()
+    }
+
+    /// The latest of what happened to endpoints, with their names.
+    pub(crate) fn recent_notes(&self) -> Vec<(Option<Endpoint>, Note)> {
+        let state = &mut *self.lock();
+        state.gather_notes();
+        let named = |note: &Note| {
+            let handle = note.handle.and_then(|h| usize::try_from(h).ok());
+            (handle.and_then(|h| state.endpoints.get(h).cloned().flatten()), *note)
+        };
+        state.notes.iter().map(named).collect()
+    }
+
+    /// Whether nothing is in flight, pending or queued.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.lock().books.is_quiet()
+    }
+
+    /// Writes what the tape holds to its file.
+    pub(crate) fn flush_tape(&self) {
+        if let Some(tape) = &mut self.lock().tape {
+            tape.flush();
+        }
+    }
+}
+
+impl State {
+    fn address(&self, to: policy::EndpointKey) -> Option<SocketAddr> {
+        let handle = self.books.handle(to)?;
+        self.endpoints.get(handle as usize)?.as_ref().map(|e| e.address)
+    }
+
+    fn gather_notes(&mut self) {
+        for note in self.books.take_notes() {
+            if self.notes.len() == NOTES_KEPT {
+                self.notes.pop_front();
+            }
+            self.notes.push_back(note);
+        }
+    }
+
+    fn wake(&mut self) {
+        for id in self.books.take_woken() {
+            if let Some(waker) = self.wakers.remove(&id) {
+                waker.wake();
+            }
+        }
+    }
+}

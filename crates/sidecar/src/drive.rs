@@ -1,0 +1,84 @@
+//! The loop that turns a call's steps into traffic. `sim::drive` is its twin: the same names, an event queue in the
+//! place of the await.
+//!
+//! *Ask the call for its next step and do it, until it has nothing to do but wait; tell it what happened; ask again.*
+
+use crate::desk::Desk;
+use crate::exchange::Exchange;
+use crate::record::AttemptKind;
+use crate::snapshot::Target;
+use crate::worker::Worker;
+use policy::{Ask, Attempt, Call, CallId, Event, Step};
+
+/// A call that is counted in the books for as long as this lives: dropped in the middle (the task was cancelled, or
+/// panicked), it leaves as if the caller had gone, and its slot is free again.
+pub(crate) struct InFlight<'a> {
+    desk: &'a Desk,
+    worker: &'a Worker,
+    id: CallId,
+    call: Call,
+    settled: bool,
+}
+
+impl<'a> InFlight<'a> {
+    pub(crate) fn begin(worker: &'a Worker, desk: &'a Desk, ask: Ask) -> InFlight<'a> {
+        let call = desk.begin(ask, worker.now());
+        InFlight { desk, worker, id: ask.id, call, settled: false }
+    }
+
+    /// How many attempts were made.
+    pub(crate) fn attempts(&self) -> u8 {
+        self.call.attempts()
+    }
+}
+
+/// Serves the call to its end.
+pub(crate) async fn drive(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, target: &Target) {
+    let InFlight { desk, worker, id, call, settled } = flight;
+    loop {
+        let order = desk.next(*id, call, worker.now());
+        match order.step {
+            Step::Open { attempt, give_up, .. } => {
+                target.counts.attempt(kind(io, attempt));
+                io.open(attempt, order.address, give_up);
+            }
+            Step::Drop { attempt, why } => io.drop_attempt(attempt, why),
+            Step::Forward { attempt, idle } => io.forward(attempt, idle),
+            Step::Tunnel { attempt } => io.tunnel(attempt),
+            Step::Refuse { reason, retry_after } => io.refuse(reason, retry_after),
+            Step::Idle { until } => {
+                let event = io.event(desk, *id, until).await;
+                desk.on(*id, call, event, worker.now());
+            }
+            Step::Settled => {
+                *settled = true;
+                return;
+            }
+        }
+    }
+}
+
+fn kind(io: &Exchange<'_>, attempt: Attempt) -> AttemptKind {
+    match attempt {
+        Attempt::First => AttemptKind::First,
+        Attempt::Second if io.has(Attempt::First) => AttemptKind::Hedge,
+        Attempt::Second => AttemptKind::Retry,
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let now = self.worker.now();
+        self.desk.on(self.id, &mut self.call, Event::CallerGone, now);
+        self.desk.stop_waking(self.id);
+        // A call has at most two attempts to drop; then it has settled.
+        for _ in 0..8 {
+            if self.desk.next(self.id, &mut self.call, now).step == Step::Settled {
+                return;
+            }
+        }
+    }
+}

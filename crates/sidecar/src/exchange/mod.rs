@@ -1,0 +1,315 @@
+//! The hands of a call: everything it can ask for, done on sockets. Bytes live here and never enter the call.
+//!
+//! [`Exchange::event`] moves bytes until something happens that the call must hear of; it is the only wait. How bytes
+//! move is in [`pump`].
+
+mod pump;
+
+use crate::caller::Caller;
+use crate::context::NoteKey;
+use crate::desk::Desk;
+use crate::request::Request;
+use crate::respond::{self, Refusal};
+use crate::upstream::leg::{Broken, Leg};
+use crate::worker::Worker;
+use http1::{Framing, Rule, write};
+use model::{Direction, Moment, Reason};
+use policy::{Attempt, CallId, Ending, Event, Why};
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// One request's traffic with the caller and with at most two instances.
+pub(crate) struct Exchange<'a> {
+    worker: &'a Worker,
+    caller: &'a mut Caller,
+    request: Request,
+    direction: Direction,
+    legs: [Option<Leg>; 2],
+    /// Whose answer is passed on.
+    forwarding: Option<Attempt>,
+    /// The answer was passed on whole, up to what is still in `caller.output`.
+    answered: bool,
+    /// How the answer's body is framed towards the caller.
+    chunked: bool,
+    tunnel: bool,
+    /// The longest silence while an answer is passed on, and when the last byte moved.
+    silence: Duration,
+    last_byte: Moment,
+    /// Whether the desk knows whom to wake.
+    waiting: bool,
+    /// An attempt that could not even be started, to be reported at the next event.
+    failed_to_open: Option<(Attempt, Broken)>,
+    /// The rule that the caller or the instance broke.
+    pub(crate) rule: Option<Rule>,
+    /// The status that the caller got, and the reason if it was a refusal.
+    pub(crate) status: Option<u16>,
+    pub(crate) refused: Option<Reason>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(
+        worker: &'a Worker,
+        caller: &'a mut Caller,
+        request: Request,
+        direction: Direction,
+    ) -> Exchange<'a> {
+        Exchange {
+            worker,
+            caller,
+            request,
+            direction,
+            legs: [None, None],
+            forwarding: None,
+            answered: false,
+            chunked: false,
+            tunnel: false,
+            silence: Duration::MAX,
+            last_byte: Moment::NEVER,
+            waiting: false,
+            failed_to_open: None,
+            rule: None,
+            status: None,
+            refused: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    /// Whether an attempt is on its way.
+    pub(crate) fn has(&self, attempt: Attempt) -> bool {
+        self.legs.get(attempt as usize).is_some_and(Option::is_some)
+    }
+
+    /// Under which the request's context can be found.
+    pub(crate) fn keys(&self) -> [Option<NoteKey>; 2] {
+        self.request.keys
+    }
+
+    fn leg(&mut self, attempt: Attempt) -> Option<&mut Leg> {
+        self.legs.get_mut(attempt as usize).and_then(Option::as_mut)
+    }
+
+    fn take_leg(&mut self, attempt: Attempt) -> Option<Leg> {
+        self.legs.get_mut(attempt as usize).and_then(Option::take)
+    }
+
+    /// Starts an attempt. Does not wait. No address: the endpoint was removed between the choice and now.
+    pub(crate) fn open(&mut self, attempt: Attempt, to: Option<SocketAddr>, give_up: Moment) {
+        let opened = to.ok_or(Reason::ConnectFailed).and_then(|address| {
+            match self.worker.pool.take(address, self.worker.now()) {
+                Some(stream) => Ok((address, stream, true)),
+                None => self.connect(address).map(|stream| (address, stream, false)),
+            }
+        });
+        match opened {
+            Ok((address, stream, reused)) => self.start(attempt, address, stream, reused, give_up),
+            Err(reason) => self.failed_to_open = Some((attempt, Broken::before_all(reason))),
+        }
+    }
+
+    fn start(
+        &mut self,
+        attempt: Attempt,
+        address: SocketAddr,
+        stream: TcpStream,
+        reused: bool,
+        give_up: Moment,
+    ) {
+        let mut leg = Leg::new(self.worker, address, stream, reused, give_up);
+        self.request.write_head(&mut leg.head, attempt, self.worker.now());
+        if let Some(place) = self.legs.get_mut(attempt as usize) {
+            *place = Some(leg);
+        }
+    }
+
+    fn connect(&self, address: SocketAddr) -> Result<TcpStream, Reason> {
+        self.worker.pool.note_opened();
+        net::connect(address).map_err(|error| match error.raw_os_error() {
+            Some(code) if net::limits::is_out_of_descriptors(code) => Reason::OutOfDescriptors,
+            _ => Reason::ConnectFailed,
+        })
+    }
+
+    /// Abandons an attempt. Its connection is closed, unless its whole answer is here and only unwanted.
+    pub(crate) fn drop_attempt(&mut self, attempt: Attempt, why: Why) {
+        if let Some(mut leg) = self.take_leg(attempt) {
+            let whole = matches!(leg.answer.map(|a| a.framing), Some(Framing::Empty | Framing::Length(_)));
+            let clean = why == Why::Retried && whole && self.request.is_sent(&leg);
+            if clean {
+                let piece = leg.body.read(leg.input.bytes()).unwrap_or_default();
+                leg.input.consume(piece.consumed);
+            }
+            let done = leg.body.is_done();
+            leg.end(self.worker, clean && done);
+        }
+    }
+
+    /// Begins to pass an answer on. From now on there is no other attempt.
+    pub(crate) fn forward(&mut self, attempt: Attempt, idle: Duration) {
+        self.begin_answer(attempt);
+        self.silence = idle;
+        self.last_byte = self.worker.now();
+        let Some(head) = self.leg(attempt).and_then(|leg| leg.answer) else { return };
+        let unframed = matches!(head.framing, Framing::Chunked | Framing::UntilClose);
+        self.chunked = unframed && !self.caller.old;
+        // What the caller has not sent yet would be read as its next request; an old caller without framing can
+        // see an end only in a closed connection.
+        if !self.request.ended() || (unframed && self.caller.old) || self.worker.is_draining() {
+            self.caller.close = true;
+        }
+        let out = &mut self.caller.output.bytes;
+        if self.chunked {
+            out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED);
+        }
+        if self.caller.close {
+            out.extend_from_slice(write::CONNECTION_CLOSE);
+        } else if self.caller.old {
+            out.extend_from_slice(b"connection: keep-alive\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Begins to pass bytes both ways.
+    pub(crate) fn tunnel(&mut self, attempt: Attempt) {
+        self.begin_answer(attempt);
+        self.tunnel = true;
+        self.caller.close = true;
+        let out = &mut self.caller.output.bytes;
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: ");
+        out.extend_from_slice(self.request.upgrade());
+        out.extend_from_slice(b"\r\n\r\n");
+    }
+
+    fn begin_answer(&mut self, attempt: Attempt) {
+        self.forwarding = Some(attempt);
+        let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else { return };
+        self.status = leg.answer.map(|a| a.answer.status);
+        self.refused = leg.answer.and_then(|a| a.reason);
+        self.caller.output.bytes.extend_from_slice(&leg.rendered);
+        leg.rendered.clear();
+    }
+
+    /// Answers with a refusal.
+    pub(crate) fn refuse(&mut self, reason: Reason, retry_after: Option<Duration>) {
+        self.status = Some(reason.status());
+        self.refused = Some(reason);
+        self.caller.close |= reason.closes() || !self.request.ended();
+        // Nobody above needs to try again if a call on this request's behalf was retried already.
+        let noted = self.worker.shared.notes.find(self.request.keys);
+        let retried = self.direction == Direction::Inbound && noted.is_some_and(|c| c.retried);
+        let refusal = Refusal {
+            reason,
+            rule: self.rule,
+            retry_after,
+            retried,
+            form: self.request.form(),
+            close: self.caller.close,
+            old: self.caller.old,
+            head: self.request.asked().head,
+        };
+        respond::write(&mut self.caller.output.bytes, &refusal, &self.worker.date());
+    }
+
+    /// Waits for what the call must hear of, until `until` at the latest.
+    pub(crate) async fn event(&mut self, desk: &Desk, id: CallId, until: Moment) -> Event {
+        let event = std::future::poll_fn(|cx| match self.poll_event(cx, until) {
+            Poll::Pending if self.waits_for_slot() && self.poll_woken(desk, id, cx) => {
+                Poll::Ready(Event::Woken)
+            }
+            other => other,
+        })
+        .await;
+        if std::mem::take(&mut self.waiting) {
+            desk.stop_waking(id);
+        }
+        event
+    }
+
+    /// Without an attempt on its way it may be the books that the call waits for.
+    fn waits_for_slot(&self) -> bool {
+        self.forwarding.is_none() && self.legs.iter().all(Option::is_none)
+    }
+
+    fn poll_woken(&mut self, desk: &Desk, id: CallId, cx: &Context<'_>) -> bool {
+        let woken = desk.wake_with(id, cx.waker(), self.waiting);
+        self.waiting = !woken;
+        woken
+    }
+
+    /// Moves bytes until something happens that the call must hear of, or until `until`.
+    fn poll_event(&mut self, cx: &mut Context<'_>, until: Moment) -> Poll<Event> {
+        if let Some((attempt, broken)) = self.failed_to_open.take() {
+            return Poll::Ready(self.broke(attempt, broken));
+        }
+        if let Err(event) = self.pump(cx) {
+            return Poll::Ready(event);
+        }
+        let now = self.worker.now();
+        if now >= until {
+            return Poll::Ready(Event::Due);
+        }
+        let silent_at = self.silent_at();
+        if now >= silent_at {
+            self.caller.close = true;
+            return Poll::Ready(Event::Ended(Ending::Stalled));
+        }
+        let mut due = until.min(silent_at);
+        for leg in self.legs.iter().flatten() {
+            due = due.min(leg.give_up);
+        }
+        self.worker.timers.set(self.caller.slot, due, cx);
+        Poll::Pending
+    }
+
+    fn silent_at(&self) -> Moment {
+        match self.forwarding {
+            Some(_) if !self.tunnel => self.last_byte.after(self.silence),
+            _ => Moment::NEVER,
+        }
+    }
+
+    /// The event that a broken attempt is. What it held is given back.
+    fn broke(&mut self, attempt: Attempt, broken: Broken) -> Event {
+        if let Some(leg) = self.take_leg(attempt) {
+            leg.end(self.worker, false);
+        }
+        self.rule = broken.rule.or(self.rule);
+        Event::Broke { attempt, reached: broken.reached, reason: broken.reason }
+    }
+
+    /// Gives back what is held and returns the request, for whoever still wants to know.
+    pub(crate) fn end(mut self) -> Finished {
+        let worker = self.worker;
+        for leg in &mut self.legs {
+            if let Some(leg) = leg.take() {
+                // Reusable only if the answer ended where it should and nothing is left to be sent.
+                let sent = self.request.is_sent(&leg);
+                let over = self.answered && leg.body.is_done() && sent && !self.tunnel;
+                leg.end(worker, over);
+            }
+        }
+        let request = std::mem::replace(&mut self.request, Request::none());
+        request.end(worker);
+        Finished {
+            status: self.status,
+            reason: self.refused,
+            rule: self.rule,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        }
+    }
+}
+
+/// What is to be recorded of an exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Finished {
+    pub(crate) status: Option<u16>,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) rule: Option<Rule>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}

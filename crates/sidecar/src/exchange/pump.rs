@@ -1,0 +1,264 @@
+//! How bytes move: caller → copy → instance, instance → caller, with back-pressure on every leg.
+//!
+//! Each step polls one socket until it has nothing more to give or to take, and says whether bytes moved; the pump
+//! goes round until none did. An `Err` is an event for the call, not a fault.
+
+use super::Exchange;
+use crate::upstream::leg::{Broken, READ_AHEAD, Read};
+use http1::write;
+use policy::{Attempt, Ending, Event};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+
+type Moved = Result<bool, Event>;
+
+/// Bytes of pipelined requests that are read ahead while an answer is on its way.
+const PIPELINED: usize = 8 << 10;
+
+impl Exchange<'_> {
+    pub(super) fn pump(&mut self, cx: &mut Context<'_>) -> Result<(), Event> {
+        loop {
+            let mut moved = false;
+            if self.tunnel {
+                moved |= self.pump_tunnel(cx)?;
+            } else {
+                moved |= self.take_body(cx)?;
+                moved |= self.pump_leg(Attempt::First, cx)?;
+                moved |= self.pump_leg(Attempt::Second, cx)?;
+                moved |= self.pump_answer(cx)?;
+            }
+            moved |= self.flush(cx)?;
+            if !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads the request's body into the copy; once it has ended, watches for the caller's going away.
+    fn take_body(&mut self, cx: &mut Context<'_>) -> Moved {
+        if self.request.ended() {
+            self.caller.poll_read(cx, PIPELINED);
+            return self.unless_gone(false);
+        }
+        let mut moved = false;
+        loop {
+            let legs = self.legs.iter().flatten();
+            let furthest = legs.map(|leg| leg.body_sent).min();
+            if !self.request.has_room(furthest) {
+                return Ok(moved);
+            }
+            let took = self.request.take(self.caller.input.bytes()).map_err(|rule| {
+                self.rule = Some(rule);
+                self.caller.close = true;
+                Event::CallerGone
+            })?;
+            self.caller.input.consume(took);
+            self.bytes_in += took as u64;
+            if let Some(news) = self.request.take_news() {
+                return Err(news);
+            }
+            if took > 0 {
+                moved = true;
+                continue;
+            }
+            if self.caller.poll_read(cx, READ_AHEAD).is_none() {
+                return self.unless_gone(moved);
+            }
+        }
+    }
+
+    fn unless_gone(&self, moved: bool) -> Moved {
+        if self.caller.gone { Err(Event::CallerGone) } else { Ok(moved) }
+    }
+
+    /// Connects, sends, reads the answer's head.
+    fn pump_leg(&mut self, attempt: Attempt, cx: &mut Context<'_>) -> Moved {
+        let (worker, now) = (self.worker, self.worker.now());
+        let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else {
+            return Ok(false);
+        };
+        let read = match leg.poll_connected(cx, now) {
+            Ok(false) => return Ok(false),
+            Err(broken) => Err(broken),
+            Ok(true) => leg.poll_send(cx, self.request.copy(), self.request.copy_base()).and_then(|sent| {
+                let read = leg.poll_answer(cx, worker, &self.request.asked(), self.direction)?;
+                Ok((sent, read))
+            }),
+        };
+        match read {
+            Ok((sent, Read::Still)) => Ok(sent),
+            Ok((_, Read::Moved)) => Ok(true),
+            Ok((_, Read::Interim(status))) => {
+                self.pass_interim(attempt, status);
+                Ok(true)
+            }
+            Ok((_, Read::Head)) => {
+                leg.reported = true;
+                let answer = leg.answer.map(|head| head.answer);
+                answer.map_or(Ok(true), |answer| Err(Event::Head { attempt, answer }))
+            }
+            Err(broken) if self.may_repeat(attempt, broken.silent) => Ok(self.repeat(attempt)),
+            Err(broken) => Err(self.broke(attempt, broken)),
+        }
+    }
+
+    /// A kept connection that the instance was just closing: nothing was answered, so the same request may go
+    /// to the same instance once more on a new connection, if it may be carried out twice or none of it was sent.
+    fn may_repeat(&mut self, attempt: Attempt, silent: bool) -> bool {
+        let idempotent = self.request.idempotent;
+        let whole = self.request.copy_base() == 0;
+        self.leg(attempt)
+            .is_some_and(|leg| leg.reused && silent && whole && (idempotent || !leg.head_was_begun()))
+    }
+
+    fn repeat(&mut self, attempt: Attempt) -> bool {
+        let Some(leg) = self.take_leg(attempt) else { return false };
+        let address = leg.address;
+        leg.end(self.worker, false);
+        let give_up = self.worker.now().after(self.request.connect_time);
+        match self.connect(address) {
+            Ok(stream) => self.start(attempt, address, stream, false, give_up),
+            Err(reason) => self.failed_to_open = Some((attempt, Broken::before_all(reason))),
+        }
+        true
+    }
+
+    /// Passes a 1xx on, if the caller knows what that is and asked for it.
+    fn pass_interim(&mut self, attempt: Attempt, status: u16) {
+        let wanted = !self.caller.old && (status != 100 || self.request.expects_continue());
+        let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else { return };
+        if wanted {
+            self.caller.output.bytes.extend_from_slice(&leg.rendered);
+            self.caller.output.bytes.extend_from_slice(b"\r\n");
+        }
+        leg.rendered.clear();
+    }
+
+    /// Passes the answer's body on.
+    fn pump_answer(&mut self, cx: &mut Context<'_>) -> Moved {
+        let Some(attempt) = self.forwarding.filter(|_| !self.answered) else { return Ok(false) };
+        let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else {
+            return Ok(false);
+        };
+        let mut moved = false;
+        while self.caller.output.backlog() < READ_AHEAD {
+            let bytes = leg.input.bytes();
+            let Ok(piece) = leg.body.read(bytes) else {
+                self.caller.close = true;
+                return Err(Event::Ended(Ending::Truncated));
+            };
+            let data = piece.data_of(bytes);
+            self.bytes_out += data.len() as u64;
+            let out = &mut self.caller.output.bytes;
+            if self.chunked && !data.is_empty() {
+                write::chunk_head(out, data.len());
+                out.extend_from_slice(data);
+                out.extend_from_slice(write::CHUNK_END);
+            } else {
+                out.extend_from_slice(data);
+            }
+            if piece.done || leg.body.is_done() {
+                if self.chunked {
+                    write::last_chunk(out, piece.trailers_of(bytes));
+                }
+                leg.input.consume(piece.consumed);
+                self.answered = true;
+                return Ok(true);
+            }
+            leg.input.consume(piece.consumed);
+            moved |= piece.consumed > 0;
+            if piece.consumed > 0 && !leg.input.is_empty() {
+                continue;
+            }
+            match leg.input.poll_fill(cx, &mut leg.stream, READ_AHEAD) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                Poll::Ready(ended) => return self.at_answers_end(attempt, ended.is_ok()),
+            }
+        }
+        if moved {
+            self.last_byte = self.worker.now();
+        }
+        Ok(moved)
+    }
+
+    /// The instance has closed in the middle of the answer, or at its end where that is how it ends.
+    fn at_answers_end(&mut self, attempt: Attempt, closed: bool) -> Moved {
+        let sound = self.leg(attempt).is_some_and(|leg| closed && leg.body.on_eof().is_ok());
+        if !sound {
+            self.caller.close = true;
+            return Err(Event::Ended(Ending::Truncated));
+        }
+        if self.chunked {
+            self.caller.output.bytes.extend_from_slice(write::LAST_CHUNK);
+        }
+        self.answered = true;
+        Ok(true)
+    }
+
+    /// Writes to the caller; an answer has ended when its last byte is written.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Moved {
+        let moved = self.caller.poll_flush(cx);
+        if self.caller.gone {
+            return Err(Event::CallerGone);
+        }
+        if self.answered && self.caller.output.backlog() == 0 {
+            return Err(Event::Ended(if self.tunnel { Ending::Tunnel } else { Ending::Complete }));
+        }
+        if moved {
+            self.last_byte = self.worker.now();
+        }
+        Ok(moved)
+    }
+
+    /// Passes bytes both ways until one side has ended and what it sent is delivered.
+    fn pump_tunnel(&mut self, cx: &mut Context<'_>) -> Moved {
+        let Some(attempt) = self.forwarding else { return Ok(false) };
+        let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else {
+            return Ok(false);
+        };
+        let mut moved = false;
+        // Caller → instance.
+        loop {
+            let bytes = self.caller.input.bytes();
+            if bytes.is_empty() {
+                match self.caller.poll_read(cx, READ_AHEAD) {
+                    Some(_) => continue,
+                    None if self.caller.gone => return Err(Event::Ended(Ending::Tunnel)),
+                    None => break,
+                }
+            }
+            match Pin::new(&mut leg.stream).poll_write(cx, bytes) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.caller.input.consume(count);
+                    self.bytes_in += count as u64;
+                    moved = true;
+                }
+                Poll::Ready(_) => return Err(Event::Ended(Ending::Tunnel)),
+            }
+        }
+        // Instance → caller.
+        while self.caller.output.backlog() < READ_AHEAD {
+            if leg.input.is_empty() {
+                match leg.input.poll_fill(cx, &mut leg.stream, READ_AHEAD) {
+                    Poll::Pending => break,
+                    Poll::Ready(Ok(count)) if count > 0 => {}
+                    // What it sent before it closed is still delivered.
+                    Poll::Ready(_) => {
+                        self.answered = true;
+                        break;
+                    }
+                }
+            }
+            let bytes = leg.input.bytes();
+            self.bytes_out += bytes.len() as u64;
+            self.caller.output.bytes.extend_from_slice(bytes);
+            let count = bytes.len();
+            leg.input.consume(count);
+            moved = true;
+        }
+        Ok(moved)
+    }
+}

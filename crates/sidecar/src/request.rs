@@ -1,0 +1,310 @@
+//! A request on its way: its head as the instance will read it, and the bounded copy of its body.
+//!
+//! The head is rewritten once; what differs between attempts is appended for each. The body stands in the copy as it
+//! goes over the wire, so that an attempt is no more than an offset into it. When the body outgrows the copy, what was
+//! sent is forgotten and there can be no other attempt.
+
+use crate::context::NoteKey;
+use crate::respond::Form;
+use crate::upstream::leg::{Leg, READ_AHEAD};
+use crate::worker::Worker;
+use http1::{Asked, BodyReader, Field, Framing, Known, Method, RequestHead, Rule, write};
+use model::{Importance, Moment};
+use policy::{Attempt, Event};
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The longest protocol name that is passed on in an upgrade.
+const PROTOCOL_AT_MOST: usize = 32;
+
+/// What decides how a request is rewritten on its way through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hop<'a> {
+    /// From outside the environment: nothing that it says of itself is believed.
+    pub(crate) edge: bool,
+    /// To the app beside us and not to another sidecar.
+    pub(crate) inbound: bool,
+    /// The Host to write instead of what was said.
+    pub(crate) host: Option<&'a str>,
+    /// Who is connected to us.
+    pub(crate) peer: IpAddr,
+    /// Told to the next sidecar.
+    pub(crate) importance: Importance,
+    /// When the caller gives up.
+    pub(crate) deadline: Moment,
+    /// Which attempt of the caller this is.
+    pub(crate) attempt: u8,
+    /// How long a connection may take.
+    pub(crate) connect_time: Duration,
+    /// The keys of its trace id and request id, as far as it has any.
+    pub(crate) keys: [Option<NoteKey>; 2],
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Request {
+    common: Vec<u8>,
+    copy: Vec<u8>,
+    /// Where the copy begins in the body as it goes over the wire.
+    base: u64,
+    copy_at_most: usize,
+    body: BodyReader,
+    chunked: bool,
+    spilled: bool,
+    news: Option<Event>,
+    asked: Asked,
+    form: Form,
+    expects_continue: bool,
+    upgrade: ([u8; PROTOCOL_AT_MOST], u8),
+    inbound: bool,
+    deadline: Moment,
+    attempt: u8,
+    pub(crate) idempotent: bool,
+    pub(crate) connect_time: Duration,
+    /// Under which its context can be found.
+    pub(crate) keys: [Option<NoteKey>; 2],
+}
+
+impl Request {
+    /// Rewrites `head`, which stands in `bytes`, for the next hop.
+    pub(crate) fn new(worker: &Worker, head: &RequestHead, bytes: &[u8], hop: &Hop<'_>) -> Request {
+        let mut common = worker.buffers.output();
+        let keys = write_common(worker, &mut common, head, bytes, hop);
+        let body = BodyReader::new(head.framing);
+        let copy = if body.is_done() { Vec::new() } else { worker.buffers.output() };
+        Request {
+            common,
+            copy,
+            base: 0,
+            copy_at_most: worker.bounds().body_copy as usize,
+            body,
+            chunked: head.framing == Framing::Chunked,
+            spilled: false,
+            news: None,
+            asked: head.asked(),
+            form: Form::of(head, bytes),
+            expects_continue: head.expect_continue,
+            upgrade: protocol(head, bytes),
+            inbound: hop.inbound,
+            deadline: hop.deadline,
+            attempt: hop.attempt,
+            idempotent: head.method.is_idempotent(),
+            connect_time: hop.connect_time,
+            keys,
+        }
+    }
+
+    /// Nothing, in the place of a request that was taken away.
+    pub(crate) fn none() -> Request {
+        Request {
+            common: Vec::new(),
+            copy: Vec::new(),
+            base: 0,
+            copy_at_most: 0,
+            body: BodyReader::new(Framing::Empty),
+            chunked: false,
+            spilled: false,
+            news: None,
+            asked: Asked::default(),
+            form: Form::Line,
+            expects_continue: false,
+            upgrade: ([0; PROTOCOL_AT_MOST], 0),
+            inbound: false,
+            deadline: Moment::NEVER,
+            attempt: 1,
+            idempotent: false,
+            connect_time: Duration::ZERO,
+            keys: [None, None],
+        }
+    }
+
+    /// Gives the buffers back.
+    pub(crate) fn end(self, worker: &Worker) {
+        worker.buffers.give_output(self.common);
+        worker.buffers.give_output(self.copy);
+    }
+
+    /// The head as this attempt sends it.
+    pub(crate) fn write_head(&self, out: &mut Vec<u8>, attempt: Attempt, now: Moment) {
+        out.extend_from_slice(&self.common);
+        let number = self.attempt.max(attempt as u8 + 1);
+        // Writing into memory does not fail.
+        let _ = write!(out, "outrigger-attempt: {number}\r\n");
+        if !self.inbound && self.deadline != Moment::NEVER {
+            let left = now.until(self.deadline).as_millis();
+            let _ = write!(out, "outrigger-deadline-ms: {left}\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Whether the whole body has come.
+    pub(crate) fn ended(&self) -> bool {
+        self.body.is_done()
+    }
+
+    /// Whether more of the body may be read: into the copy, or once that is full as far as an instance takes it.
+    pub(crate) fn has_room(&mut self, sent: Option<u64>) -> bool {
+        if self.spilled {
+            self.forget_up_to(sent.unwrap_or(self.base));
+        }
+        match sent {
+            _ if self.copy.len() < self.copy_at_most && !self.spilled => true,
+            Some(sent) => self.end_of_copy().saturating_sub(sent) < READ_AHEAD as u64,
+            None => false,
+        }
+    }
+
+    fn end_of_copy(&self) -> u64 {
+        self.base + self.copy.len() as u64
+    }
+
+    fn forget_up_to(&mut self, sent: u64) {
+        let count = usize::try_from(sent.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.copy.len());
+        if count == self.copy.len() {
+            self.copy.clear();
+            self.base += count as u64;
+        } else if count >= READ_AHEAD {
+            self.copy.drain(..count);
+            self.base += count as u64;
+        }
+    }
+
+    /// Takes what it can of the bytes that came and says how many.
+    ///
+    /// # Errors
+    /// The rule that the body's framing breaks.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, Rule> {
+        let piece = self.body.read(bytes)?;
+        let data = piece.data_of(bytes);
+        if self.chunked {
+            if !data.is_empty() {
+                write::chunk_head(&mut self.copy, data.len());
+                self.copy.extend_from_slice(data);
+                self.copy.extend_from_slice(write::CHUNK_END);
+            }
+            if piece.done {
+                write::last_chunk(&mut self.copy, piece.trailers_of(bytes));
+            }
+        } else {
+            self.copy.extend_from_slice(data);
+        }
+        if !self.spilled && self.copy.len() > self.copy_at_most {
+            self.spilled = true;
+            self.news = Some(Event::Spilled);
+        } else if self.body.is_done() && !self.spilled && piece.consumed > 0 {
+            self.news = Some(Event::BodyEnded);
+        }
+        Ok(piece.consumed)
+    }
+
+    /// What the call must hear of.
+    pub(crate) fn take_news(&mut self) -> Option<Event> {
+        self.news.take()
+    }
+
+    /// What is to be sent, as it goes over the wire.
+    pub(crate) fn copy(&self) -> &[u8] {
+        &self.copy
+    }
+
+    /// Where [`Request::copy`] begins in the whole.
+    pub(crate) fn copy_base(&self) -> u64 {
+        self.base
+    }
+
+    /// Whether the leg has sent all of it.
+    pub(crate) fn is_sent(&self, leg: &Leg) -> bool {
+        self.ended() && leg.head_is_sent() && leg.body_sent == self.end_of_copy()
+    }
+
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// The protocol that was asked for.
+    pub(crate) fn upgrade(&self) -> &[u8] {
+        self.upgrade.0.get(..usize::from(self.upgrade.1)).unwrap_or_default()
+    }
+}
+
+fn protocol(head: &RequestHead, bytes: &[u8]) -> ([u8; PROTOCOL_AT_MOST], u8) {
+    let mut text = [0; PROTOCOL_AT_MOST];
+    let name = head.upgrade.map_or(&b""[..], |span| span.of(bytes));
+    match text.get_mut(..name.len()) {
+        Some(place) => place.copy_from_slice(name),
+        None => return (text, 0),
+    }
+    (text, name.len() as u8)
+}
+
+/// Writes request line and fields, without the end, and returns the keys of its trace and request ids.
+fn write_common(
+    worker: &Worker,
+    out: &mut Vec<u8>,
+    head: &RequestHead,
+    bytes: &[u8],
+    hop: &Hop<'_>,
+) -> [Option<NoteKey>; 2] {
+    write::request_line(out, head, bytes);
+    let counted = matches!(head.method, Method::Options | Method::Trace);
+    let own_host = hop.host.is_some() || head.needs_host();
+    let [traced, named] = hop.keys;
+    write::fields(&head.fields, bytes, out, |field: &Field| match field.known {
+        Known::Host => own_host,
+        Known::MaxForwards => counted,
+        Known::XForwardedFor | Known::XForwardedProto | Known::Forwarded => hop.edge,
+        // What is no trace context is replaced by one that is.
+        Known::Traceparent => traced.is_none(),
+        Known::XRequestId => named.is_none(),
+        known => known.is_outrigger(),
+    });
+    if own_host {
+        let host = hop.host.map_or(head.authority.of(bytes), str::as_bytes);
+        line(out, b"host: ", host);
+    }
+    if let Some(left) = head.max_forwards.filter(|_| counted) {
+        let _ = write!(out, "max-forwards: {}\r\n", left.saturating_sub(1));
+    }
+    if hop.edge {
+        let _ = write!(out, "x-forwarded-for: {}\r\nx-forwarded-proto: http\r\n", hop.peer);
+    }
+    if head.framing == Framing::Chunked {
+        out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED);
+    }
+    if let Some(protocol) = head.upgrade {
+        line(out, b"connection: upgrade\r\nupgrade: ", protocol.of(bytes));
+    }
+    if !hop.inbound {
+        line(out, b"outrigger-importance: ", hop.importance.word().as_bytes());
+    }
+    [traced.or_else(|| new_trace(worker, out)), named.or_else(|| new_request_id(worker, out))]
+}
+
+fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A trace that begins here (W3C Trace Context, version 00, not sampled: nobody records our part of it).
+fn new_trace(worker: &Worker, out: &mut Vec<u8>) -> Option<NoteKey> {
+    let begin = out.len() + b"traceparent: ".len();
+    let (a, b, c) = (worker.random(), worker.random() | 1, worker.random() | 1);
+    let _ = write!(out, "traceparent: 00-{a:016x}{b:016x}-{c:016x}-00\r\n");
+    NoteKey::of_traceparent(out.get(begin..)?)
+}
+
+fn new_request_id(worker: &Worker, out: &mut Vec<u8>) -> Option<NoteKey> {
+    let begin = out.len() + b"x-request-id: ".len();
+    let _ = write!(out, "x-request-id: {:016x}{:016x}\r\n", worker.random(), worker.random());
+    NoteKey::of_request_id(out.get(begin..begin + 32)?)
+}

@@ -1,0 +1,358 @@
+//! The process: one thread a worker, and one that administers them.
+
+use crate::accept::accept;
+use crate::accesslog::AccessLog;
+use crate::admin;
+use crate::snapshot::Desks;
+use crate::tape::Tapes;
+use crate::worker::{Draining, Shared, Worker};
+use model::Snapshot;
+use net::clock::Clock;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+/// The access log is written at least so often while it has lines.
+const LOG_PERIOD: Duration = Duration::from_millis(200);
+
+/// How a sidecar is to run.
+#[derive(Debug)]
+pub struct Options {
+    /// What it begins with.
+    pub snapshot: Snapshot,
+    /// The file that [`Options::snapshot`] was read from and that a reload reads again.
+    pub file: Option<PathBuf>,
+    /// Worker threads; at least one.
+    pub workers: usize,
+    /// Where administration listens; loopback.
+    pub admin: Option<SocketAddr>,
+    /// Where the access log goes; `-` is standard output.
+    pub access_log: Option<PathBuf>,
+    /// Where every step of every call is recorded.
+    pub record: Option<PathBuf>,
+    /// Decides every draw of the policies; none: the operating system's randomness.
+    pub seed: Option<u64>,
+    /// Whether standard input is a pipe whose end means that we are to stop at once.
+    pub lifeline: bool,
+}
+
+/// What there is once a sidecar serves.
+#[derive(Debug)]
+pub struct Ready {
+    /// Every listener's name and real address.
+    pub listeners: Vec<(String, SocketAddr)>,
+    /// Where administration really listens.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Why a sidecar could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// An address could not be listened at.
+    #[error("cannot listen at {address} for `{name}`: {error}; choose another address or stop what uses it")]
+    Listen {
+        /// The listener's name.
+        name: String,
+        /// Its address.
+        address: SocketAddr,
+        /// What the operating system said.
+        error: io::Error,
+    },
+    /// A file could not be opened.
+    #[error("cannot open {path}: {error}")]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system said.
+        error: io::Error,
+    },
+    /// A thread or a runtime could not be made.
+    #[error("cannot start a worker: {0}")]
+    Start(#[from] io::Error),
+}
+
+/// What a worker is told.
+pub(crate) enum Order {
+    /// Accept connections here too.
+    Listen(Vec<(SocketAddr, TcpListener)>),
+    /// Accept no more connections at addresses other than these, and forget connections to instances that left.
+    Follow(Vec<SocketAddr>),
+    /// Say what is in use.
+    Report,
+    /// Close what is idle and accept nothing more.
+    Drain,
+}
+
+/// The workers, as the administration sees them.
+pub(crate) struct Workers {
+    orders: Vec<mpsc::UnboundedSender<(Order, oneshot::Sender<()>)>>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Gives an order to every worker and waits until all have carried it out.
+    pub(crate) async fn order(&self, mut make: impl FnMut(usize) -> Order) {
+        let mut done = Vec::new();
+        for (index, worker) in self.orders.iter().enumerate() {
+            let (tell, told) = oneshot::channel();
+            if worker.send((make(index), tell)).is_ok() {
+                done.push(told);
+            }
+        }
+        for told in done {
+            // A worker that is gone has nothing left to carry out.
+            let _ = told.await;
+        }
+    }
+}
+
+/// Runs a sidecar until it is told to stop. `ready` is called once everything listens.
+///
+/// # Errors
+/// [`Fault`] if it cannot start; once it serves it does not fail.
+pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), Fault> {
+    net::limits::raise_descriptors();
+    let clock = Clock::start();
+    let workers = options.workers.max(1);
+    let mut snapshot = options.snapshot;
+    let bound = bind(&mut snapshot, workers, &[])?;
+    let log = options.access_log.as_deref().map(|path| {
+        AccessLog::open(path).map_err(|error| Fault::Open { path: path.to_owned(), error })
+    });
+    let log = log.transpose()?;
+    let seed = options.seed.unwrap_or_else(net::random::seed);
+    let tapes = Tapes::open(options.record.as_deref())
+        .map_err(|error| Fault::Open { path: options.record.clone().unwrap_or_default(), error })?;
+    let mut desks = Desks::new(seed, tapes);
+    let listeners = snapshot.listeners.iter().map(|l| (l.name.clone(), l.address)).collect();
+    let world = desks.world(snapshot, clock.now());
+    let shared = Arc::new(Shared::new(clock, world, log, workers));
+    count_panics(&shared);
+    let admin_listener = options.admin.map(listen_admin).transpose()?;
+    let admin = admin_listener.as_ref().and_then(|l| l.local_addr().ok());
+    let pool = start_workers(&shared, workers, bound)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let steering =
+        admin::Steering::new(shared.clone(), pool, desks, options.file.clone(), workers, admin_listener);
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        let steering = Rc::new(steering);
+        steering.serve()?;
+        ready(&Ready { listeners, admin });
+        until_stopped(&steering, options.lifeline).await?;
+        steering.stop().await;
+        Ok(())
+    })
+}
+
+fn listen_admin(address: SocketAddr) -> Result<TcpListener, Fault> {
+    let bound = net::listen::bind(address, 1).and_then(|mut all| all.pop().ok_or(io::ErrorKind::Other.into()));
+    bound.map_err(|error| Fault::Listen { name: "admin".to_owned(), address, error })
+}
+
+/// Binds the snapshot's listeners, but for those at addresses that are `known`, and writes the real addresses into
+/// it.
+pub(crate) fn bind(
+    snapshot: &mut Snapshot,
+    workers: usize,
+    known: &[SocketAddr],
+) -> Result<Vec<(SocketAddr, Vec<TcpListener>)>, Fault> {
+    let mut bound = Vec::new();
+    for listener in &mut snapshot.listeners {
+        if known.contains(&listener.address) {
+            continue;
+        }
+        let fault = |error| Fault::Listen { name: listener.name.clone(), address: listener.address, error };
+        let sockets = net::listen::bind(listener.address, workers).map_err(fault)?;
+        if let Some(address) = sockets.first().and_then(|s| s.local_addr().ok()) {
+            listener.address = address;
+        }
+        bound.push((listener.address, sockets));
+    }
+    Ok(bound)
+}
+
+/// Hands each worker its own socket of every address.
+pub(crate) fn share(
+    bound: Vec<(SocketAddr, Vec<TcpListener>)>,
+    workers: usize,
+) -> Vec<Vec<(SocketAddr, TcpListener)>> {
+    let mut shares: Vec<_> = (0..workers).map(|_| Vec::new()).collect();
+    for (address, sockets) in bound {
+        for (share, socket) in shares.iter_mut().zip(sockets) {
+            share.push((address, socket));
+        }
+    }
+    shares
+}
+
+fn start_workers(
+    shared: &Arc<Shared>,
+    count: usize,
+    bound: Vec<(SocketAddr, Vec<TcpListener>)>,
+) -> Result<Workers, Fault> {
+    let mut workers = Workers { orders: Vec::new(), threads: Vec::new() };
+    for (index, listeners) in share(bound, count).into_iter().enumerate() {
+        let (send, receive) = mpsc::unbounded_channel();
+        let shared = shared.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            LocalSet::new().block_on(&runtime, work(index, shared, listeners, receive));
+        })?;
+        workers.orders.push(send);
+        workers.threads.push(thread);
+    }
+    Ok(workers)
+}
+
+/// One worker's life: carries out orders until nobody gives any.
+async fn work(
+    index: usize,
+    shared: Arc<Shared>,
+    listeners: Vec<(SocketAddr, TcpListener)>,
+    mut orders: mpsc::UnboundedReceiver<(Order, oneshot::Sender<()>)>,
+) {
+    let worker = Rc::new(Worker::new(index, shared));
+    let mut accepting = HashMap::new();
+    listen(&worker, &mut accepting, listeners);
+    let alarm = worker.clone();
+    tokio::task::spawn_local(async move { alarm.timers.run().await });
+    tokio::task::spawn_local(sweep(worker.clone()));
+    while let Some((order, done)) = orders.recv().await {
+        match order {
+            Order::Listen(more) => listen(&worker, &mut accepting, more),
+            Order::Follow(addresses) => {
+                accepting.retain(|address, task: &mut tokio::task::JoinHandle<()>| {
+                    let stays = addresses.contains(address);
+                    if !stays {
+                        task.abort();
+                    }
+                    stays
+                });
+                sweep_now(&worker);
+                worker.timers.wake_all();
+            }
+            Order::Report => worker.report(),
+            Order::Drain => {
+                accepting.drain().for_each(|(_, task)| task.abort());
+                worker.pool.clear();
+                worker.timers.wake_all();
+            }
+        }
+        let _ = done.send(());
+    }
+}
+
+fn listen(
+    worker: &Rc<Worker>,
+    accepting: &mut HashMap<SocketAddr, tokio::task::JoinHandle<()>>,
+    listeners: Vec<(SocketAddr, TcpListener)>,
+) {
+    for (address, listener) in listeners {
+        // Only a socket that is not a socket could fail here.
+        if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+            let task = tokio::task::spawn_local(accept(worker.clone(), listener, address));
+            accepting.insert(address, task);
+        }
+    }
+}
+
+fn sweep_now(worker: &Worker) -> model::Moment {
+    let world = worker.world();
+    let known: std::collections::HashSet<SocketAddr> = world.addresses().collect();
+    worker.pool.sweep(worker.now(), |address| known.contains(address))
+}
+
+/// Closes connections to instances that have been idle for too long.
+async fn sweep(worker: Rc<Worker>) {
+    let slot = worker.timers.take_slot();
+    std::future::poll_fn(|cx| {
+        worker.pool.set_sweeper(cx.waker());
+        let next = sweep_now(&worker);
+        worker.timers.set(slot, next, cx);
+        Poll::<()>::Pending
+    })
+    .await;
+}
+
+/// Waits for the order to stop: a signal, or the end of the one who started us.
+async fn until_stopped(steering: &Rc<admin::Steering>, lifeline: bool) -> Result<(), Fault> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut log = tokio::time::interval(LOG_PERIOD);
+    let has_log = steering.shared.log.is_some();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => {
+                if let Err(problem) = steering.reload().await {
+                    eprintln!("outrigger: not reloaded: {problem}");
+                }
+            }
+            _ = log.tick(), if has_log => steering.flush(),
+            () = net::lifeline::wait_for_end_of_input(), if lifeline => {
+                // Whoever started us is gone and so is everything that we work for: nothing to drain for.
+                std::process::exit(0);
+            }
+        }
+    }
+}
+
+/// Counts panics beside what the default hook prints. A panic ends the connection that it happens on, no more.
+fn count_panics(shared: &Arc<Shared>) {
+    let shared = Arc::downgrade(shared);
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if let Some(shared) = shared.upgrade() {
+            shared.panics.fetch_add(1, Relaxed);
+        }
+        before(info);
+    }));
+}
+
+impl Workers {
+    /// Lets the workers end and waits for them.
+    pub(crate) fn join(&mut self) {
+        self.orders.clear();
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has ended too.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Waits until `done` or until `within` has passed; says which.
+pub(crate) async fn wait_until(shared: &Shared, within: Duration, done: impl Fn() -> bool) -> bool {
+    let deadline = tokio::time::Instant::now() + within;
+    loop {
+        let ended = shared.ended.notified();
+        tokio::pin!(ended);
+        ended.as_mut().enable();
+        if done() {
+            return true;
+        }
+        if tokio::time::timeout_at(deadline, ended).await.is_err() {
+            return done();
+        }
+    }
+}
+
+/// Stops: lets what is in flight end, then cuts what is left.
+pub(crate) async fn drain_all(shared: &Shared, pool: &RefCell<Workers>, within: Duration) -> bool {
+    shared.drain(Draining::All);
+    let workers = pool.borrow();
+    workers.order(|_| Order::Drain).await;
+    wait_until(shared, within, || shared.connections.load(Relaxed) == 0).await
+}

@@ -1,0 +1,294 @@
+//! One request, on one screen: from its head to its settling. The numbers are those of the table in
+//! ARCHITECTURE.md.
+
+use crate::accesslog::{Entry, Served};
+use crate::caller::Caller;
+use crate::context::{Context, NoteKey, Notes};
+use crate::drive::{InFlight, drive};
+use crate::exchange::Exchange;
+use crate::record::Outcome;
+use crate::request::{Hop, Request};
+use crate::respond::{self, Form, Refusal};
+use crate::snapshot::{Entrance, Route, World};
+use crate::worker::{Draining, Worker};
+use http1::{Field, Framing, Known, Method, RequestHead};
+use crate::accept::refuse;
+use model::{Importance, Moment, Reason};
+use policy::Ask;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Serves the request whose head, `head_len` bytes at the front of the caller's input, is in the worker's
+/// `request_head`. Afterwards the connection may be used again unless `caller.close` is set.
+pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: SocketAddr, head_len: usize) {
+    let begun = worker.now();
+    let world = worker.world(); //                                                    2 pin
+    let arrival = match arrive(worker, caller, &world, entrance, head_len, begun) {
+        Ok(arrival) => arrival, //                                                    3 identify, 4 begin, 5 route
+        Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+    };
+    let Arrival { route, request, context, noted, method, entry, ask } = arrival;
+    caller.input.consume(head_len);
+    let target = &route.target;
+    let _busy = Busy::new(worker);
+    let kept = noted.map(|keys| Kept::new(&worker.shared.notes, keys, context));
+    let mut exchange = Exchange::new(worker, caller, request, target.direction);
+    let mut flight = InFlight::begin(worker, &target.desk, ask);
+    drive(&mut exchange, &mut flight, target).await; //                               6 to 12
+    let attempts = flight.attempts();
+    let keys = exchange.keys();
+    let finished = exchange.end();
+    if let (None, Some(rule)) = (finished.status, finished.rule) {
+        refuse(worker, caller, Reason::MalformedRequest, Some(rule));
+    }
+    if attempts > 1 && kept.is_none() {
+        worker.shared.notes.mark_retried(keys);
+    }
+    let took = worker.now().since(begun); //                                          13 settle
+    let outcome = Outcome { status: finished.status, reason: finished.reason, took };
+    target.counts.settle(method, &outcome);
+    if let (Some(log), Some(entry)) = (&worker.shared.log, &entry) {
+        let (direction, service, peer) = (target.direction, target.name.as_str(), caller.peer);
+        log.add(&Served { entry, direction, service, peer, finished: &finished, took, attempts });
+    }
+}
+
+/// A request that is known to be for a service.
+struct Arrival {
+    route: Route,
+    request: Request,
+    context: Context,
+    /// Where its context is to be noted while the app works on it.
+    noted: Option<[Option<NoteKey>; 2]>,
+    method: Method,
+    entry: Option<Entry>,
+    ask: Ask,
+}
+
+/// What is answered without asking anybody.
+enum Alone {
+    Refused(Reason, Form),
+    /// `Max-Forwards: 0`: we are whom it is meant for.
+    Options,
+}
+
+fn arrive(
+    worker: &Worker,
+    caller: &mut Caller,
+    world: &World,
+    entrance: SocketAddr,
+    head_len: usize,
+    now: Moment,
+) -> Result<Arrival, Alone> {
+    let head = &*worker.request_head.borrow();
+    let bytes = caller.input.bytes().get(..head_len).unwrap_or_default();
+    caller.old = head.minor_version == 0;
+    caller.close = !head.keep_alive;
+    let form = Form::of(head, bytes);
+    if head.max_forwards == Some(0) {
+        let options = head.method == Method::Options;
+        return Err(if options { Alone::Options } else { Alone::Refused(Reason::MethodRefused, form) });
+    }
+    let entrance = world.entrances.iter().find(|(address, _)| *address == entrance);
+    let Some((_, entrance)) = entrance else { return Err(Alone::Refused(Reason::Draining, form)) };
+    if *entrance == Entrance::Inbound && worker.shared.draining() != Draining::No {
+        return Err(Alone::Refused(Reason::Draining, form));
+    }
+    let route = world.route(entrance, head.authority.of(bytes), head.path.of(bytes));
+    let Some(route) = route else { return Err(Alone::Refused(Reason::UnknownService, form)) };
+    if worker.buffers.lent_bytes() > worker.bounds().buffer_bytes {
+        return Err(Alone::Refused(Reason::OutOfMemory, form));
+    }
+    let keys = keys_of(head, bytes);
+    let inbound = *entrance == Entrance::Inbound;
+    let edge = matches!(entrance, Entrance::Edge(_));
+    let context = context_of(worker, head, bytes, entrance, keys, now);
+    let total = now.after(route.timeouts.total).min(context.deadline);
+    let host = matches!(entrance, Entrance::Service(_)).then_some(route.target.name.as_str());
+    let connect_time = route.timeouts.connect;
+    let hop = Hop {
+        edge,
+        inbound,
+        host,
+        peer: caller.peer.ip(),
+        importance: context.importance,
+        deadline: total,
+        attempt: context.attempt,
+        connect_time,
+        keys,
+    };
+    let request = Request::new(worker, head, bytes, &hop);
+    let ask = Ask {
+        id: worker.next_call(),
+        idempotent: request.idempotent,
+        has_body: !matches!(head.framing, Framing::Empty | Framing::Length(0)),
+        remaining: (context.deadline != Moment::NEVER).then(|| now.until(context.deadline)),
+        attempt: context.attempt,
+        importance: context.importance,
+        timeouts: route.timeouts,
+    };
+    Ok(Arrival {
+        noted: inbound.then_some(request.keys),
+        context: Context { deadline: total, ..context },
+        method: head.method,
+        entry: worker.shared.log.is_some().then(|| entry(head, bytes)),
+        route: route.clone(),
+        request,
+        ask,
+    })
+}
+
+fn keys_of(head: &RequestHead, bytes: &[u8]) -> [Option<NoteKey>; 2] {
+    let value = |known| head.find(known).map(|field: &Field| field.value.of(bytes));
+    let traced = value(Known::Traceparent).and_then(NoteKey::of_traceparent);
+    [traced, value(Known::XRequestId).and_then(NoteKey::of_request_id)]
+}
+
+/// Deadline, importance and attempt: from the peer's sidecar, or from what inbound noted when this request's cause
+/// came in, or afresh.
+fn context_of(
+    worker: &Worker,
+    head: &RequestHead,
+    bytes: &[u8],
+    entrance: &Entrance,
+    keys: [Option<NoteKey>; 2],
+    now: Moment,
+) -> Context {
+    let said = said_deadline(head, bytes, *entrance == Entrance::Inbound);
+    let deadline = said.map_or(Moment::NEVER, |left| now.after(left));
+    let afresh = Context { deadline, importance: Importance::default(), attempt: 1, retried: false };
+    let value = |known| head.find(known).map(|field: &Field| field.value.of(bytes));
+    match entrance {
+        Entrance::Edge(_) => afresh,
+        Entrance::Inbound => Context {
+            importance: value(Known::OutriggerImportance)
+                .and_then(Importance::from_word)
+                .unwrap_or_default(),
+            attempt: if value(Known::OutriggerAttempt) == Some(b"2") { 2 } else { 1 },
+            ..afresh
+        },
+        Entrance::Outbound | Entrance::Service(_) => match worker.shared.notes.find(keys) {
+            Some(noted) => Context { deadline: deadline.min(noted.deadline), ..noted },
+            None => {
+                worker.shared.context_lost.fetch_add(1, Relaxed);
+                afresh
+            }
+        },
+    }
+}
+
+/// The shortest of the times that the caller says it has left. Ours is believed from sidecars only.
+fn said_deadline(head: &RequestHead, bytes: &[u8], from_sidecar: bool) -> Option<Duration> {
+    let number = |known| {
+        let value = head.find(known)?.value.of(bytes);
+        std::str::from_utf8(value).ok()?.parse::<u64>().ok().map(Duration::from_millis)
+    };
+    let ours = if from_sidecar { number(Known::OutriggerDeadlineMs) } else { None };
+    let grpc = head.find(Known::GrpcTimeout).and_then(|field| grpc_timeout(field.value.of(bytes)));
+    [ours, grpc, number(Known::XEnvoyExpectedRqTimeoutMs)].into_iter().flatten().min()
+}
+
+/// `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, "Requests").
+fn grpc_timeout(value: &[u8]) -> Option<Duration> {
+    let (unit, digits) = value.split_last()?;
+    let number: u64 = std::str::from_utf8(digits).ok().filter(|d| d.len() <= 8)?.parse().ok()?;
+    match unit {
+        b'H' => Some(Duration::from_secs(number * 3600)),
+        b'M' => Some(Duration::from_secs(number * 60)),
+        b'S' => Some(Duration::from_secs(number)),
+        b'm' => Some(Duration::from_millis(number)),
+        b'u' => Some(Duration::from_micros(number)),
+        b'n' => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+fn entry(head: &RequestHead, bytes: &[u8]) -> Entry {
+    let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes)).into_owned();
+    Entry {
+        method: text(head.method_text),
+        path: text(head.path),
+        authority: text(head.authority),
+        request_id: head.find(Known::XRequestId).map(|f| text(f.value)).unwrap_or_default(),
+    }
+}
+
+/// Answers a request that no instance is asked for.
+fn answer_alone(worker: &Worker, caller: &mut Caller, alone: Alone, head_len: usize, begun: Moment) {
+    let (method, head, body) = {
+        let head = worker.request_head.borrow();
+        let body = !matches!(head.framing, Framing::Empty | Framing::Length(0));
+        (head.method, head.asked().head, body)
+    };
+    caller.input.consume(head_len);
+    // A body that nobody reads would be taken for the next request.
+    caller.close |= body;
+    let status = match alone {
+        Alone::Refused(reason, form) => {
+            caller.close |= reason.closes();
+            let (close, old) = (caller.close, caller.old);
+            let refusal =
+                Refusal { reason, rule: None, retry_after: None, retried: false, form, close, old, head };
+            respond::write(&mut caller.output.bytes, &refusal, &worker.date());
+            reason.status()
+        }
+        Alone::Options => {
+            respond::write_options(&mut caller.output.bytes, &worker.date(), caller.close);
+            204
+        }
+    };
+    let reason = if let Alone::Refused(reason, _) = alone { Some(reason) } else { None };
+    let outcome = Outcome { status: Some(status), reason, took: worker.now().since(begun) };
+    worker.shared.strays.settle(method, &outcome);
+}
+
+/// Counts a request in flight.
+struct Busy<'a>(&'a Worker);
+
+impl<'a> Busy<'a> {
+    fn new(worker: &'a Worker) -> Busy<'a> {
+        worker.shared.busy.fetch_add(1, Relaxed);
+        Busy(worker)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.shared.busy.fetch_sub(1, Relaxed);
+        self.0.shared.tell_drain();
+    }
+}
+
+/// A noted context, forgotten when the request is done or dropped.
+struct Kept<'a> {
+    notes: &'a Notes,
+    keys: [Option<NoteKey>; 2],
+}
+
+impl<'a> Kept<'a> {
+    fn new(notes: &'a Notes, keys: [Option<NoteKey>; 2], context: Context) -> Kept<'a> {
+        Kept { notes, keys: notes.keep(keys, context) }
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.notes.forget(self.keys);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grpc_timeout_has_a_unit() {
+        assert_eq!(grpc_timeout(b"250m"), Some(Duration::from_millis(250)));
+        assert_eq!(grpc_timeout(b"1S"), Some(Duration::from_secs(1)));
+        assert_eq!(grpc_timeout(b"99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for bad in [&b""[..], b"S", b"123456789S", b"1x", b"-1S", b"1.5S"] {
+            assert_eq!(grpc_timeout(bad), None);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Idle connections to instances, one pool a worker, so that taking one needs no lock.
+
+use model::Moment;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// A connection that waits for its next request.
+#[derive(Debug)]
+struct Idle {
+    stream: TcpStream,
+    until: Moment,
+}
+
+/// The idle connections of one worker, by address.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
+    count: Cell<u64>,
+    opened: Cell<u64>,
+    sweeper: RefCell<Option<Waker>>,
+}
+
+impl Pool {
+    /// The connection that was used last and is still good: the others may rest until they are closed.
+    pub(crate) fn take(&self, to: SocketAddr, now: Moment) -> Option<TcpStream> {
+        let mut all = self.idle.borrow_mut();
+        let list = all.get_mut(&to)?;
+        while let Some(idle) = list.pop() {
+            self.count.set(self.count.get().saturating_sub(1));
+            if idle.until > now && is_silent(&idle.stream) {
+                return Some(idle.stream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection on which nothing is left to be read, for at most `keep`.
+    pub(crate) fn give(&self, to: SocketAddr, stream: TcpStream, until: Moment, at_most: u32) {
+        let mut all = self.idle.borrow_mut();
+        let list = all.entry(to).or_default();
+        if list.len() < at_most as usize {
+            list.push(Idle { stream, until });
+            self.count.set(self.count.get() + 1);
+            if self.count.get() == 1 {
+                if let Some(sweeper) = &*self.sweeper.borrow() {
+                    sweeper.wake_by_ref();
+                }
+            }
+        }
+    }
+
+    /// Closes what has been idle for too long or leads where nothing is sent any more, and says when to ask again.
+    pub(crate) fn sweep(&self, now: Moment, known: impl Fn(&SocketAddr) -> bool) -> Moment {
+        let mut next = Moment::NEVER;
+        let mut count = 0;
+        self.idle.borrow_mut().retain(|address, list| {
+            list.retain(|idle| idle.until > now && known(address));
+            for idle in list.iter() {
+                next = next.min(idle.until);
+            }
+            count += list.len() as u64;
+            !list.is_empty()
+        });
+        self.count.set(count);
+        next
+    }
+
+    /// The task that sweeps, to be woken when there is something to sweep again.
+    pub(crate) fn set_sweeper(&self, waker: &Waker) {
+        *self.sweeper.borrow_mut() = Some(waker.clone());
+    }
+
+    /// Closes all of them.
+    pub(crate) fn clear(&self) {
+        self.idle.borrow_mut().clear();
+        self.count.set(0);
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> u64 {
+        self.count.get()
+    }
+
+    /// A connection was opened.
+    pub(crate) fn note_opened(&self) {
+        self.opened.set(self.opened.get() + 1);
+    }
+
+    /// How many were opened.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.get()
+    }
+}
+
+/// How long a connection may be kept whose answer said `Keep-Alive: timeout=N`: a second less than the instance
+/// will, so that it is not we who write into a connection that is being closed.
+pub(crate) fn promised(keep_alive: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(keep_alive).ok()?;
+    let timeout = text.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
+    let seconds: u64 = timeout.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).saturating_sub(Duration::from_secs(1)))
+}
+
+/// Whether nothing has come on an idle connection: bytes would be out of turn, an end means that it is closed.
+fn is_silent(stream: &TcpStream) -> bool {
+    match stream.poll_read_ready(&mut Context::from_waker(Waker::noop())) {
+        Poll::Pending => true,
+        // It was readable when last looked at; only a read tells whether it still is.
+        Poll::Ready(Ok(())) => {
+            let mut byte = [0u8; 1];
+            matches!(stream.try_read(&mut byte), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
+        }
+        Poll::Ready(Err(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[test]
+    fn a_promise_is_kept_a_second_short() {
+        assert_eq!(promised(b"timeout=5, max=100"), Some(Duration::from_secs(4)));
+        assert_eq!(promised(b"max=1, timeout=1"), Some(Duration::ZERO));
+        assert_eq!(promised(b"timeout=soon"), None);
+        assert_eq!(promised(b""), None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_instance_closed_is_not_used_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let to = listener.local_addr().expect("it is bound");
+        let (pool, now) = (Pool::default(), Moment::from_millis(1));
+        for closed in [false, true] {
+            let ours = TcpStream::connect(to).await.expect("it listens");
+            let (theirs, _) = listener.accept().await.expect("it connected");
+            if closed {
+                drop(theirs);
+                ours.readable().await.expect("its end can be read");
+            }
+            pool.give(to, ours, now.after(Duration::from_secs(1)), 8);
+            assert_eq!(pool.take(to, now).is_none(), closed);
+            assert_eq!(pool.len(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded_in_number_and_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let to = listener.local_addr().expect("it is bound");
+        let (pool, now) = (Pool::default(), Moment::from_millis(1));
+        let later = now.after(Duration::from_secs(1));
+        for _ in 0..3 {
+            pool.give(to, TcpStream::connect(to).await.expect("it listens"), later, 2);
+        }
+        assert_eq!(pool.len(), 2);
+        assert_eq!(pool.sweep(now, |_| true), later);
+        assert_eq!(pool.sweep(later, |_| true), Moment::NEVER);
+        assert_eq!(pool.len(), 0);
+    }
+}
