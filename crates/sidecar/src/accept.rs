@@ -134,7 +134,11 @@ fn wait(
     head_until: Moment,
 ) -> Poll<Next> {
     if worker.now() >= due {
-        return Poll::Ready(if caller.input.is_empty() || due < head_until { Next::Over } else { Next::Slow });
+        return Poll::Ready(if caller.input.is_empty() || due < head_until {
+            Next::Over
+        } else {
+            Next::Slow
+        });
     }
     worker.timers.set(caller.slot, due, cx);
     Poll::Pending

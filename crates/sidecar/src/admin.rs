@@ -22,7 +22,7 @@ const DRAIN_AT_MOST: Duration = Duration::from_secs(10);
 /// Everything that is needed to change a running sidecar.
 pub(crate) struct Steering {
     pub(crate) shared: Arc<Shared>,
-    workers: RefCell<Workers>,
+    workers: Workers,
     desks: RefCell<Desks>,
     file: Option<PathBuf>,
     count: usize,
@@ -43,7 +43,7 @@ impl Steering {
         let adopted = RefCell::new(shared.clock.now());
         Steering {
             shared,
-            workers: RefCell::new(workers),
+            workers,
             desks: RefCell::new(desks),
             file,
             count,
@@ -78,7 +78,9 @@ impl Steering {
                 Err(problem) => Response::text(400, format!("{problem}\n")),
             },
             ("POST", "/drain") => self.drain(&request).await,
-            ("GET", "/") => Response::text(200, "GET /ready /metrics /config_dump /clusters\nPOST /reload /drain\n"),
+            ("GET", "/") => {
+                Response::text(200, "GET /ready /metrics /config_dump /clusters\nPOST /reload /drain\n")
+            }
             (_, "/ready" | "/metrics" | "/config_dump" | "/clusters" | "/reload" | "/drain") => {
                 Response::text(405, "this page is read with GET; reload and drain are ordered with POST\n")
             }
@@ -88,9 +90,7 @@ impl Steering {
 
     fn ready(&self) -> Response {
         match self.shared.draining() {
-            Draining::No => {
-                Response::text(200, format!("ready {}\n", self.shared.world().snapshot.version))
-            }
+            Draining::No => Response::text(200, format!("ready {}\n", self.shared.world().snapshot.version)),
             _ => Response::text(503, "draining\n"),
         }
     }
@@ -114,9 +114,10 @@ impl Steering {
         self.shared.adopt(world);
         *self.adopted.borrow_mut() = self.shared.clock.now();
         let mut shares = share(bound, self.count);
-        let workers = self.workers.borrow();
-        workers.order(|index| Order::Listen(shares.get_mut(index).map(std::mem::take).unwrap_or_default())).await;
-        workers.order(|_| Order::Follow(addresses.clone())).await;
+        self.workers
+            .order(|index| Order::Listen(shares.get_mut(index).map(std::mem::take).unwrap_or_default()))
+            .await;
+        self.workers.order(|_| Order::Follow(addresses.clone())).await;
         Ok(version)
     }
 
@@ -152,7 +153,7 @@ impl Steering {
         drain_all(&self.shared, &self.workers, world.snapshot.bounds.drain).await;
         self.flush();
         world.targets().for_each(|target| target.desk.flush_tape());
-        self.workers.borrow_mut().join();
+        self.workers.join();
     }
 
     fn clusters(&self) -> String {
@@ -171,7 +172,8 @@ impl Steering {
                 if census.panic { " panic" } else { "" }
             );
             for (endpoint, view) in target.desk.endpoints(now) {
-                let latency = view.latency.map_or("unknown".to_owned(), |l| format!("{:.1} ms", l.as_secs_f64() * 1e3));
+                let latency =
+                    view.latency.map_or("unknown".to_owned(), |l| format!("{:.1} ms", l.as_secs_f64() * 1e3));
                 let _ = writeln!(
                     text,
                     "  {} {} {} latency={latency} pending={}",
@@ -184,15 +186,19 @@ impl Steering {
             for (endpoint, note) in target.desk.recent_notes() {
                 let name = endpoint.as_ref().map_or("-".to_owned(), |e| e.name.to_string());
                 let ago = now.since(note.at).as_secs_f64();
-                let _ =
-                    writeln!(text, "    {ago:.1} s ago: {name} {} ({})", note.change.word(), note.cause.word());
+                let _ = writeln!(
+                    text,
+                    "    {ago:.1} s ago: {name} {} ({})",
+                    note.change.word(),
+                    note.cause.word()
+                );
             }
         }
         text
     }
 
     async fn metrics(&self) -> Response {
-        self.workers.borrow().order(|_| Order::Report).await;
+        self.workers.order(|_| Order::Report).await;
         let shared = &self.shared;
         let now = shared.clock.now();
         let world = shared.world();
@@ -207,7 +213,11 @@ impl Steering {
         page.requests(&all);
         states(&mut page, &world, now);
         self.resources(&mut page, &world);
-        Response { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body: page.finish() }
+        Response {
+            status: 200,
+            content_type: "text/plain; version=0.0.4; charset=utf-8",
+            body: page.finish(),
+        }
     }
 
     fn resources(&self, page: &mut Page, world: &World) {
@@ -237,11 +247,19 @@ impl Steering {
         page.family("snapshot_info", "gauge", "Which snapshot is in use.");
         let version = world.snapshot.version.replace(['"', '\\', '\n'], "_");
         page.value("snapshot_info", &format!("version=\"{version}\""), 1);
-        page.family("context_lost_total", "counter", "Calls of the app that carried no id of the request they are for.");
+        page.family(
+            "context_lost_total",
+            "counter",
+            "Calls of the app that carried no id of the request they are for.",
+        );
         page.value("context_lost_total", "", shared.context_lost.load(Relaxed));
         page.family("panics_total", "counter", "Connections that ended in a panic.");
         page.value("panics_total", "", shared.panics.load(Relaxed));
-        page.family("log_lines_dropped_total", "counter", "Lines of the access log that could not be written.");
+        page.family(
+            "log_lines_dropped_total",
+            "counter",
+            "Lines of the access log that could not be written.",
+        );
         page.value("log_lines_dropped_total", "", shared.log.as_ref().map_or(0, |l| l.dropped()));
         page.family("build_info", "gauge", "What was built.");
         page.value("build_info", &format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1);

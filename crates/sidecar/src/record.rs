@@ -52,7 +52,7 @@ fn zeros<const N: usize>() -> [AtomicU64; N] {
 
 /// What is counted for one service and direction.
 #[derive(Debug)]
-pub struct Counts {
+pub(crate) struct Counts {
     answers: [[AtomicU64; CLASSES.len()]; METHODS.len()],
     refusals: [[AtomicU64; REASONS]; METHODS.len()],
     buckets: [AtomicU64; BOUNDS.len() + 1],
@@ -114,19 +114,9 @@ impl Counts {
         add(self.attempts.get(kind as usize), 1);
     }
 
-    /// Requests that ended, whatever they ended with.
-    pub fn requests(&self) -> u64 {
-        self.buckets.iter().map(|b| b.load(Relaxed)).sum()
-    }
-
     /// Refusals for `reason`.
-    pub fn refused(&self, reason: Reason) -> u64 {
+    pub(crate) fn refused(&self, reason: Reason) -> u64 {
         self.refusals.iter().filter_map(|row| row.get(reason as usize)).map(|c| c.load(Relaxed)).sum()
-    }
-
-    /// Attempts other than first ones.
-    pub fn extra_attempts(&self) -> u64 {
-        self.attempts.iter().skip(1).map(|c| c.load(Relaxed)).sum()
     }
 }
 
@@ -193,7 +183,11 @@ impl Page {
                 }
             }
         }
-        self.family("request_duration_seconds", "histogram", "From a request's head to the end of its answer.");
+        self.family(
+            "request_duration_seconds",
+            "histogram",
+            "From a request's head to the end of its answer.",
+        );
         for of in all {
             self.durations_of(of);
         }

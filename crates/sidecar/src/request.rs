@@ -160,7 +160,8 @@ impl Request {
     }
 
     fn forget_up_to(&mut self, sent: u64) {
-        let count = usize::try_from(sent.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.copy.len());
+        let count =
+            usize::try_from(sent.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.copy.len());
         if count == self.copy.len() {
             self.copy.clear();
             self.base += count as u64;

@@ -24,7 +24,8 @@ impl Form {
             return Form::Grpc;
         }
         let accept = value(Known::Accept);
-        let json = accept.windows(5).any(|w| w.eq_ignore_ascii_case(b"json,") || w.eq_ignore_ascii_case(b"/json"));
+        let json =
+            accept.windows(5).any(|w| w.eq_ignore_ascii_case(b"json,") || w.eq_ignore_ascii_case(b"/json"));
         let problem = accept.windows(12).any(|w| w.eq_ignore_ascii_case(b"problem+json"));
         if json || problem { Form::Problem } else { Form::Line }
     }
@@ -167,7 +168,16 @@ mod tests {
 
     fn refusal(reason: Reason, form: Form) -> Refusal {
         let rule = (reason == Reason::MalformedRequest).then_some(Rule::BareCr);
-        Refusal { reason, rule, retry_after: None, retried: false, form, close: false, old: false, head: false }
+        Refusal {
+            reason,
+            rule,
+            retry_after: None,
+            retried: false,
+            form,
+            close: false,
+            old: false,
+            head: false,
+        }
     }
 
     #[test]

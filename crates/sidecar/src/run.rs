@@ -95,15 +95,18 @@ pub(crate) enum Order {
 
 /// The workers, as the administration sees them.
 pub(crate) struct Workers {
-    orders: Vec<mpsc::UnboundedSender<(Order, oneshot::Sender<()>)>>,
-    threads: Vec<std::thread::JoinHandle<()>>,
+    orders: RefCell<Vec<OrderSender>>,
+    threads: RefCell<Vec<std::thread::JoinHandle<()>>>,
 }
+
+type OrderSender = mpsc::UnboundedSender<(Order, oneshot::Sender<()>)>;
 
 impl Workers {
     /// Gives an order to every worker and waits until all have carried it out.
     pub(crate) async fn order(&self, mut make: impl FnMut(usize) -> Order) {
         let mut done = Vec::new();
-        for (index, worker) in self.orders.iter().enumerate() {
+        let workers = self.orders.borrow().clone();
+        for (index, worker) in workers.into_iter().enumerate() {
             let (tell, told) = oneshot::channel();
             if worker.send((make(index), tell)).is_ok() {
                 done.push(told);
@@ -126,9 +129,10 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), Fault> {
     let workers = options.workers.max(1);
     let mut snapshot = options.snapshot;
     let bound = bind(&mut snapshot, workers, &[])?;
-    let log = options.access_log.as_deref().map(|path| {
-        AccessLog::open(path).map_err(|error| Fault::Open { path: path.to_owned(), error })
-    });
+    let log = options
+        .access_log
+        .as_deref()
+        .map(|path| AccessLog::open(path).map_err(|error| Fault::Open { path: path.to_owned(), error }));
     let log = log.transpose()?;
     let seed = options.seed.unwrap_or_else(net::random::seed);
     let tapes = Tapes::open(options.record.as_deref())
@@ -156,7 +160,8 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), Fault> {
 }
 
 fn listen_admin(address: SocketAddr) -> Result<TcpListener, Fault> {
-    let bound = net::listen::bind(address, 1).and_then(|mut all| all.pop().ok_or(io::ErrorKind::Other.into()));
+    let bound =
+        net::listen::bind(address, 1).and_then(|mut all| all.pop().ok_or(io::ErrorKind::Other.into()));
     bound.map_err(|error| Fault::Listen { name: "admin".to_owned(), address, error })
 }
 
@@ -201,7 +206,7 @@ fn start_workers(
     count: usize,
     bound: Vec<(SocketAddr, Vec<TcpListener>)>,
 ) -> Result<Workers, Fault> {
-    let mut workers = Workers { orders: Vec::new(), threads: Vec::new() };
+    let workers = Workers { orders: RefCell::default(), threads: RefCell::default() };
     for (index, listeners) in share(bound, count).into_iter().enumerate() {
         let (send, receive) = mpsc::unbounded_channel();
         let shared = shared.clone();
@@ -209,8 +214,8 @@ fn start_workers(
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             LocalSet::new().block_on(&runtime, work(index, shared, listeners, receive));
         })?;
-        workers.orders.push(send);
-        workers.threads.push(thread);
+        workers.orders.borrow_mut().push(send);
+        workers.threads.borrow_mut().push(thread);
     }
     Ok(workers)
 }
@@ -324,9 +329,9 @@ fn count_panics(shared: &Arc<Shared>) {
 
 impl Workers {
     /// Lets the workers end and waits for them.
-    pub(crate) fn join(&mut self) {
-        self.orders.clear();
-        for thread in self.threads.drain(..) {
+    pub(crate) fn join(&self) {
+        self.orders.borrow_mut().clear();
+        for thread in self.threads.borrow_mut().drain(..) {
             // A worker that panicked has ended too.
             let _ = thread.join();
         }
@@ -350,9 +355,8 @@ pub(crate) async fn wait_until(shared: &Shared, within: Duration, done: impl Fn(
 }
 
 /// Stops: lets what is in flight end, then cuts what is left.
-pub(crate) async fn drain_all(shared: &Shared, pool: &RefCell<Workers>, within: Duration) -> bool {
+pub(crate) async fn drain_all(shared: &Shared, workers: &Workers, within: Duration) -> bool {
     shared.drain(Draining::All);
-    let workers = pool.borrow();
     workers.order(|_| Order::Drain).await;
     wait_until(shared, within, || shared.connections.load(Relaxed) == 0).await
 }

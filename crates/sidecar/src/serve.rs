@@ -1,6 +1,7 @@
 //! One request, on one screen: from its head to its settling. The numbers are those of the table in
 //! ARCHITECTURE.md.
 
+use crate::accept::refuse;
 use crate::accesslog::{Entry, Served};
 use crate::caller::Caller;
 use crate::context::{Context, NoteKey, Notes};
@@ -12,7 +13,6 @@ use crate::respond::{self, Form, Refusal};
 use crate::snapshot::{Entrance, Route, World};
 use crate::worker::{Draining, Worker};
 use http1::{Field, Framing, Known, Method, RequestHead};
-use crate::accept::refuse;
 use model::{Importance, Moment, Reason};
 use policy::Ask;
 use std::net::SocketAddr;
@@ -162,9 +162,7 @@ fn context_of(
     match entrance {
         Entrance::Edge(_) => afresh,
         Entrance::Inbound => Context {
-            importance: value(Known::OutriggerImportance)
-                .and_then(Importance::from_word)
-                .unwrap_or_default(),
+            importance: value(Known::OutriggerImportance).and_then(Importance::from_word).unwrap_or_default(),
             attempt: if value(Known::OutriggerAttempt) == Some(b"2") { 2 } else { 1 },
             ..afresh
         },

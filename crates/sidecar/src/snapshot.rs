@@ -82,9 +82,9 @@ impl Desks {
                 Entrance::Service(by_name.get(name.as_str()).copied().unwrap_or(usize::MAX))
             }
             Role::Edge(edge) => {
-                let resolved = edge.iter().filter_map(|route| {
-                    Some((route.prefix.clone(), *by_name.get(route.service.as_str())?))
-                });
+                let resolved = edge
+                    .iter()
+                    .filter_map(|route| Some((route.prefix.clone(), *by_name.get(route.service.as_str())?)));
                 let mut resolved: Vec<_> = resolved.collect();
                 // The longest prefix is the most specific: it is asked first.
                 resolved.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));

@@ -15,6 +15,10 @@ impl Tape {
 #[derive(Debug)]
 pub(crate) struct Tapes;
 impl Tapes {
-    pub(crate) fn open(_: Option<&std::path::Path>) -> std::io::Result<Tapes> { Ok(Tapes) }
-    pub(crate) fn tape(&mut self, _: model::Direction, _: &str) -> Option<Tape> { None }
+    pub(crate) fn open(_: Option<&std::path::Path>) -> std::io::Result<Tapes> {
+        Ok(Tapes)
+    }
+    pub(crate) fn tape(&mut self, _: model::Direction, _: &str) -> Option<Tape> {
+        None
+    }
 }

@@ -254,12 +254,7 @@ impl Leg {
     }
 
     /// What the bytes read so far say.
-    fn look(
-        &mut self,
-        worker: &Worker,
-        asked: &Asked,
-        direction: Direction,
-    ) -> Result<Option<Read>, Broken> {
+    fn look(&mut self, worker: &Worker, asked: &Asked, direction: Direction) -> Result<Option<Read>, Broken> {
         if self.answer.is_none() {
             if self.input.is_empty() {
                 return Ok(None);

@@ -45,10 +45,8 @@ impl Pool {
         if list.len() < at_most as usize {
             list.push(Idle { stream, until });
             self.count.set(self.count.get() + 1);
-            if self.count.get() == 1 {
-                if let Some(sweeper) = &*self.sweeper.borrow() {
-                    sweeper.wake_by_ref();
-                }
+            if let (1, Some(sweeper)) = (self.count.get(), &*self.sweeper.borrow()) {
+                sweeper.wake_by_ref();
             }
         }
     }
