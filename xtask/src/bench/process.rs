@@ -108,12 +108,17 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// Asks first, since nginx's master ends its worker only when asked.
+    /// Asks first, since nginx's master ends its worker only when asked; then ends what the program leaves behind,
+    /// as a shell does not pass on what it is told.
     fn drop(&mut self) {
+        let family = self.family().unwrap_or_default();
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         if !self.ended(STOP_PATIENCE) {
             let _ = self.child.kill();
             let _ = self.child.wait();
+        }
+        for left in family.iter().skip(1).filter_map(|id| Pid::from_raw(id.cast_signed())) {
+            let _ = kill_process(left, Signal::KILL);
         }
     }
 }
