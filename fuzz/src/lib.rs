@@ -1,6 +1,7 @@
 //! What each fuzz target checks. The targets themselves are one line each, so that a crash can be
 //! replayed by calling `run` from a test.
 
+pub mod call;
 pub mod framing;
 pub mod head;
 pub mod pair;

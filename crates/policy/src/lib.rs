@@ -9,6 +9,7 @@ mod note;
 pub mod pick;
 pub mod retry;
 mod step;
+pub mod tape;
 
 pub use books::{Books, Census, EndpointView, State};
 pub use call::{Ask, Call};

@@ -2,6 +2,7 @@
 //! checks each step against a naive model. Shared by the property test and the fuzzer.
 
 use model::{Breaker, Hedge, Importance, Limit, Moment, Preset, Reason, Settings, Share, Timeouts};
+use policy::tape::{self, Line};
 use policy::{
     Answer, Ask, Attempt, Books, Call, CallId, Ending, EndpointKey, Event, Reached, Step, Streams, Why,
 };
@@ -12,7 +13,7 @@ const STATUS: [u16; 4] = [200, 404, 500, 503];
 const CALLS: usize = 12;
 
 /// What a run was like, so that a test can see that it was not an idle one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Tally {
     /// Calls that began.
     pub(crate) calls: u32,
@@ -26,8 +27,8 @@ pub(crate) struct Tally {
     pub(crate) queued: u32,
     /// Reloads.
     pub(crate) reloads: u32,
-    /// A number that depends on every step in order.
-    pub(crate) trace: u64,
+    /// All of it, to be played again.
+    pub(crate) tape: String,
 }
 
 /// What the model knows of one attempt: where it goes, and whether an event of it can still come.
@@ -100,7 +101,8 @@ pub(crate) fn run(bytes: &[u8]) -> Tally {
     let mut books = Books::new(&settings, Moment::ZERO);
     let handles: Vec<u32> = (0..bytes.or_zero() as u32 % 6).collect();
     books.follow(&handles, &settings, Moment::ZERO);
-    let dice = Streams::new(bytes.or_zero() as u64);
+    let seed = bytes.or_zero() as u64;
+    let dice = Streams::new(seed);
     let clients = (0..CALLS).map(|_| None).collect();
     let mut world = World {
         books,
@@ -111,6 +113,9 @@ pub(crate) fn run(bytes: &[u8]) -> Tally {
         tally: Tally::default(),
         limit_lowered: false,
     };
+    world.record(Line::Seed { seed });
+    let settings = Box::new(world.settings.clone());
+    world.record(Line::Follow { now: Moment::ZERO, handles, settings });
     while let Some(operation) = bytes.take() {
         world.operate(operation, &mut bytes);
         world.check();
@@ -180,6 +185,7 @@ impl World {
             timeouts: Timeouts::default(),
         };
         let call = Call::begin(ask, self.now);
+        self.record(Line::Begin { now: self.now, ask });
         let deadline = call.deadline();
         self.clients[place] = Some(Client {
             call,
@@ -204,6 +210,8 @@ impl World {
             self.limit_lowered = true;
         }
         self.books.follow(&handles, &self.settings, self.now);
+        let settings = Box::new(self.settings.clone());
+        self.record(Line::Follow { now: self.now, handles, settings });
     }
 
     fn head(&mut self, place: usize, flags: usize, refusal: usize) {
@@ -260,6 +268,8 @@ impl World {
         }
         client.call.on(event, &mut self.books, self.now);
         client.unasked = true;
+        let id = client.ask.id;
+        self.record(Line::On { now: self.now, id, event });
     }
 
     /// A driver that has been told and is dropped before it asks; or just one that is slow to ask.
@@ -284,7 +294,7 @@ impl World {
     fn ask_on(&mut self, client: &mut Client) {
         for _ in 0..8 {
             let step = client.call.next(&mut self.books, self.now, &mut self.dice);
-            self.trace(step);
+            self.record(Line::Next { now: self.now, id: client.ask.id, step });
             match step {
                 Step::Open { attempt, to, give_up } => self.opened(client, attempt, to, give_up),
                 Step::Drop { attempt, why } => dropped(client, attempt, why),
@@ -341,10 +351,8 @@ impl World {
         }
     }
 
-    fn trace(&mut self, step: Step) {
-        for byte in format!("{} {step:?}", self.now.as_nanos()).bytes() {
-            self.tally.trace = (self.tally.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+    fn record(&mut self, line: Line) {
+        tape::encode(0, &line, &mut self.tally.tape);
     }
 
     /// The books against the model: slots, waiting calls, pending attempts, budget.
