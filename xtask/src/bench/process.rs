@@ -112,13 +112,17 @@ impl Drop for Process {
     /// as a shell does not pass on what it is told.
     fn drop(&mut self) {
         let family = self.family().unwrap_or_default();
+        let started: Vec<_> = family.into_iter().skip(1).map(|id| (id, started(id))).collect();
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         if !self.ended(STOP_PATIENCE) {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        for left in family.iter().skip(1).filter_map(|id| Pid::from_raw(id.cast_signed())) {
-            let _ = kill_process(left, Signal::KILL);
+        for (id, began) in started {
+            // The number may belong to a program of somebody else by now: then it began later.
+            let left =
+                Pid::from_raw(id.cast_signed()).filter(|_| began.is_some() && self::started(id) == began);
+            let _ = left.map(|left| kill_process(left, Signal::KILL));
         }
     }
 }
@@ -182,6 +186,12 @@ fn parent(process: u32) -> Option<u32> {
     after_name(&stat).split_whitespace().nth(1)?.parse().ok()
 }
 
+/// When a process began, in ticks since the machine did.
+fn started(process: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    after_name(&stat).split_whitespace().nth(19).and_then(first_number)
+}
+
 /// A program's name stands in brackets and may hold anything, so fields count from behind the last bracket.
 fn after_name(stat: &str) -> &str {
     stat.rsplit_once(')').map_or("", |(_, rest)| rest)
@@ -208,15 +218,42 @@ mod tests {
         Process::start("test", &std::env::temp_dir(), command.args(["-c", words])).unwrap()
     }
 
+    /// A shell whose child counts for some seconds, and would not hear that its parent was ended.
+    const BUSY: &str = "echo '{}'; (i=0; while [ $i -lt 9999999 ]; do i=$((i+1)); done); :";
+
     #[test]
     fn counts_the_time_of_children_too() {
-        let mut busy = process("echo '{}'; (while :; do :; done)");
+        let mut busy = process(BUSY);
         busy.first_line().unwrap();
         let (begun, before) = (Instant::now(), busy.used().unwrap());
         while busy.used().unwrap().since(before).nanoseconds < 20_000_000 {
             assert!(begun.elapsed() < Duration::from_secs(30), "a busy loop must use time");
         }
         assert!(busy.resident_mib().unwrap() > 0.1);
+    }
+
+    #[test]
+    fn dropping_ends_the_children_too() {
+        let mut busy = process(BUSY);
+        busy.first_line().unwrap();
+        let begun = Instant::now();
+        let family = loop {
+            match busy.family().unwrap() {
+                family if family.len() == 2 => break family,
+                _ => assert!(begun.elapsed() < Duration::from_secs(30), "the shell must start its child"),
+            }
+        };
+        let before: Vec<_> = family.iter().map(|id| started(*id)).collect();
+        drop(busy);
+        // Whoever adopts the child may leave it unburied for a moment: it is dead all the same.
+        while family.iter().zip(&before).any(|(id, began)| started(*id) == *began && !is_dead(*id)) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{family:?} must end");
+        }
+    }
+
+    fn is_dead(process: u32) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        matches!(after_name(&stat).split_whitespace().next(), None | Some("Z" | "X"))
     }
 
     #[test]
