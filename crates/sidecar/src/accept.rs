@@ -98,6 +98,7 @@ fn poll_next(
     idle_until: Moment,
     head_until: &mut Moment,
 ) -> Poll<Next> {
+    worker.look_at_clock();
     loop {
         if !caller.input.is_empty() {
             let parsed = worker.request_head.borrow_mut().parse(caller.input.bytes(), &worker.limits);
@@ -174,7 +175,11 @@ pub(crate) fn refuse(worker: &Worker, caller: &mut Caller, reason: Reason, rule:
 /// Writes what waits to be written; a caller that takes nothing for as long as an idle one may stay has gone.
 async fn flush(worker: &Worker, caller: &mut Caller) {
     let until = worker.now().after(worker.bounds().head_time);
+    if caller.output.backlog() == 0 {
+        return;
+    }
     poll_fn(|cx| {
+        worker.look_at_clock();
         caller.poll_flush(cx);
         if caller.gone || caller.output.backlog() == 0 {
             return Poll::Ready(());
@@ -195,6 +200,7 @@ async fn linger(worker: &Worker, caller: &mut Caller) {
     let mut left = LINGER_BYTES;
     let _ = poll_fn(|cx| std::pin::Pin::new(&mut caller.stream).poll_shutdown(cx)).await;
     poll_fn(|cx| {
+        worker.look_at_clock();
         loop {
             let waiting = caller.input.bytes().len();
             left = left.saturating_sub(waiting);

@@ -61,12 +61,18 @@ impl Hasher for AsItIs {
 }
 
 impl NoteKey {
-    /// The key of a `traceparent`'s trace id (W3C Trace Context §3.2): 32 hexadecimal digits, not all zero.
-    pub(crate) fn of_traceparent(value: &[u8]) -> Option<NoteKey> {
-        let id = value.get(3..35)?;
+    /// Whether `value` begins as a `traceparent` does (W3C Trace Context §3.2): a trace id of 32 hexadecimal digits,
+    /// not all zero, between dashes.
+    pub(crate) fn is_traceparent(value: &[u8]) -> bool {
+        let Some(id) = value.get(3..35) else { return false };
         let dashes = value.get(2) == Some(&b'-') && value.get(35) == Some(&b'-');
-        let sound = id.iter().all(u8::is_ascii_hexdigit) && id.iter().any(|b| *b != b'0');
-        (dashes && sound).then(|| NoteKey(hash(1, id)))
+        dashes && id.iter().all(u8::is_ascii_hexdigit) && id.iter().any(|b| *b != b'0')
+    }
+
+    /// The key of a `traceparent`'s trace id.
+    pub(crate) fn of_traceparent(value: &[u8]) -> Option<NoteKey> {
+        let id = value.get(3..35).filter(|_| NoteKey::is_traceparent(value))?;
+        Some(NoteKey(hash(1, id)))
     }
 
     /// The key of an `x-request-id`.
@@ -188,7 +194,7 @@ mod tests {
     fn the_table_is_bounded() {
         let notes = Notes::default();
         for i in 0..NOTES_AT_MOST as u64 + 10 {
-            notes.keep([NoteKey::of_request_id(&i.to_be_bytes()), None], context(1));
+            notes.keep([NoteKey::of_request_id(i.to_string().as_bytes()), None], context(1));
         }
         assert_eq!(notes.len(), NOTES_AT_MOST);
     }

@@ -13,6 +13,7 @@ mod buffers;
 mod caller;
 mod context;
 mod desk;
+mod digits;
 mod drive;
 mod exchange;
 mod record;

@@ -5,6 +5,7 @@
 //! sent is forgotten and there can be no other attempt.
 
 use crate::context::NoteKey;
+use crate::digits;
 use crate::respond::Form;
 use crate::upstream::leg::{Leg, READ_AHEAD};
 use crate::worker::Worker;
@@ -37,7 +38,9 @@ pub(crate) struct Hop<'a> {
     pub(crate) attempt: u8,
     /// How long a connection may take.
     pub(crate) connect_time: Duration,
-    /// The keys of its trace id and request id, as far as it has any.
+    /// Whether it has a trace id, and whether it has a request id.
+    pub(crate) ids: (bool, bool),
+    /// Their keys, where its context is to be noted or found.
     pub(crate) keys: [Option<NoteKey>; 2],
 }
 
@@ -129,13 +132,13 @@ impl Request {
     pub(crate) fn write_head(&self, out: &mut Vec<u8>, attempt: Attempt, now: Moment) {
         out.extend_from_slice(&self.common);
         let number = self.attempt.max(attempt as u8 + 1);
-        // Writing into memory does not fail.
-        let _ = write!(out, "outrigger-attempt: {number}\r\n");
+        out.extend_from_slice(b"outrigger-attempt: ");
+        digits::decimal(out, u64::from(number));
         if !self.inbound && self.deadline != Moment::NEVER {
-            let left = now.until(self.deadline).as_millis();
-            let _ = write!(out, "outrigger-deadline-ms: {left}\r\n");
+            out.extend_from_slice(b"\r\noutrigger-deadline-ms: ");
+            digits::decimal(out, now.until(self.deadline).as_millis() as u64);
         }
-        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(b"\r\n\r\n");
     }
 
     /// Whether the whole body has come.
@@ -258,14 +261,13 @@ fn write_common(
     write::request_line(out, head, bytes);
     let counted = matches!(head.method, Method::Options | Method::Trace);
     let own_host = hop.host.is_some() || head.needs_host();
-    let [traced, named] = hop.keys;
     write::fields(&head.fields, bytes, out, |field: &Field| match field.known {
         Known::Host => own_host,
         Known::MaxForwards => counted,
         Known::XForwardedFor | Known::XForwardedProto | Known::Forwarded => hop.edge,
         // What is no trace context is replaced by one that is.
-        Known::Traceparent => traced.is_none(),
-        Known::XRequestId => named.is_none(),
+        Known::Traceparent => !hop.ids.0,
+        Known::XRequestId => !hop.ids.1,
         known => known.is_outrigger(),
     });
     if own_host {
@@ -287,7 +289,9 @@ fn write_common(
     if !hop.inbound {
         line(out, b"outrigger-importance: ", hop.importance.word().as_bytes());
     }
-    [traced.or_else(|| new_trace(worker, out)), named.or_else(|| new_request_id(worker, out))]
+    let traced = if hop.ids.0 { hop.keys[0] } else { new_trace(worker, out) };
+    let named = if hop.ids.1 { hop.keys[1] } else { new_request_id(worker, out) };
+    [traced, named]
 }
 
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -298,14 +302,22 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// A trace that begins here (W3C Trace Context, version 00, not sampled: nobody records our part of it).
 fn new_trace(worker: &Worker, out: &mut Vec<u8>) -> Option<NoteKey> {
-    let begin = out.len() + b"traceparent: ".len();
-    let (a, b, c) = (worker.random(), worker.random() | 1, worker.random() | 1);
-    let _ = write!(out, "traceparent: 00-{a:016x}{b:016x}-{c:016x}-00\r\n");
+    out.extend_from_slice(b"traceparent: 00-");
+    let begin = out.len() - 3;
+    digits::hex(out, worker.random());
+    digits::hex(out, worker.random() | 1);
+    out.push(b'-');
+    digits::hex(out, worker.random() | 1);
+    out.extend_from_slice(b"-00\r\n");
     NoteKey::of_traceparent(out.get(begin..)?)
 }
 
 fn new_request_id(worker: &Worker, out: &mut Vec<u8>) -> Option<NoteKey> {
-    let begin = out.len() + b"x-request-id: ".len();
-    let _ = write!(out, "x-request-id: {:016x}{:016x}\r\n", worker.random(), worker.random());
-    NoteKey::of_request_id(out.get(begin..begin + 32)?)
+    out.extend_from_slice(b"x-request-id: ");
+    let begin = out.len();
+    digits::hex(out, worker.random());
+    digits::hex(out, worker.random());
+    let key = NoteKey::of_request_id(out.get(begin..)?);
+    out.extend_from_slice(b"\r\n");
+    key
 }

@@ -23,12 +23,20 @@ impl Form {
         if value(Known::ContentType).starts_with(b"application/grpc") {
             return Form::Grpc;
         }
-        let accept = value(Known::Accept);
-        let json =
-            accept.windows(5).any(|w| w.eq_ignore_ascii_case(b"json,") || w.eq_ignore_ascii_case(b"/json"));
-        let problem = accept.windows(12).any(|w| w.eq_ignore_ascii_case(b"problem+json"));
-        if json || problem { Form::Problem } else { Form::Line }
+        if names_json(value(Known::Accept)) { Form::Problem } else { Form::Line }
     }
+}
+
+/// Whether a media type of `…/json` or `…+json` is named; every request pays for this look, so it is a short one.
+fn names_json(accept: &[u8]) -> bool {
+    let mut rest = accept;
+    while let Some(at) = rest.iter().position(|b| *b == b'/' || *b == b'+') {
+        rest = rest.get(at + 1..).unwrap_or_default();
+        if rest.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"json")) {
+            return true;
+        }
+    }
+    false
 }
 
 /// All that a refusal says.
@@ -197,6 +205,16 @@ mod tests {
                 assert_eq!(head.framing, http1::Framing::Length(body.len() as u64));
                 assert_eq!(body.is_empty(), form == Form::Grpc);
             }
+        }
+    }
+
+    #[test]
+    fn json_is_read_where_it_is_named() {
+        for yes in ["application/json", "text/html, application/problem+JSON;q=0.5"] {
+            assert!(names_json(yes.as_bytes()), "{yes}");
+        }
+        for no in ["", "*/*", "text/html", "application/js", "json"] {
+            assert!(!names_json(no.as_bytes()), "{no}");
         }
     }
 

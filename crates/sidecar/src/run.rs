@@ -275,7 +275,7 @@ fn listen(
 fn sweep_now(worker: &Worker) -> model::Moment {
     let world = worker.world();
     let known: std::collections::HashSet<SocketAddr> = world.addresses().collect();
-    worker.pool.sweep(worker.now(), |address| known.contains(address))
+    worker.pool.sweep(worker.look_at_clock(), |address| known.contains(address))
 }
 
 /// Closes connections to instances that have been idle for too long.

@@ -100,9 +100,12 @@ fn arrive(
     if worker.buffers.lent_bytes() > worker.bounds().buffer_bytes {
         return Err(Alone::Refused(Reason::OutOfMemory, form));
     }
-    let keys = keys_of(head, bytes);
+    let ids = ids_of(head, bytes);
     let inbound = *entrance == Entrance::Inbound;
     let edge = matches!(entrance, Entrance::Edge(_));
+    // What comes from outside has no context here, and nobody looks for it later.
+    let keys = if edge { [None, None] } else { keys_of(ids) };
+    let ids = (ids.0.is_some(), ids.1.is_some());
     let context = context_of(worker, head, bytes, entrance, keys, now);
     let total = now.after(route.timeouts.total).min(context.deadline);
     let host = matches!(entrance, Entrance::Service(_)).then_some(route.target.name.as_str());
@@ -116,6 +119,7 @@ fn arrive(
         deadline: total,
         attempt: context.attempt,
         connect_time,
+        ids,
         keys,
     };
     let request = Request::new(worker, head, bytes, &hop);
@@ -139,10 +143,15 @@ fn arrive(
     })
 }
 
-fn keys_of(head: &RequestHead, bytes: &[u8]) -> [Option<NoteKey>; 2] {
+/// The trace id and the request id that it carries, as far as they are any.
+fn ids_of<'b>(head: &RequestHead, bytes: &'b [u8]) -> (Option<&'b [u8]>, Option<&'b [u8]>) {
     let value = |known| head.find(known).map(|field: &Field| field.value.of(bytes));
-    let traced = value(Known::Traceparent).and_then(NoteKey::of_traceparent);
-    [traced, value(Known::XRequestId).and_then(NoteKey::of_request_id)]
+    let traced = value(Known::Traceparent).filter(|v| NoteKey::is_traceparent(v));
+    (traced, value(Known::XRequestId).filter(|v| !v.is_empty()))
+}
+
+fn keys_of((traced, named): (Option<&[u8]>, Option<&[u8]>)) -> [Option<NoteKey>; 2] {
+    [traced.and_then(NoteKey::of_traceparent), named.and_then(NoteKey::of_request_id)]
 }
 
 /// Deadline, importance and attempt: from the peer's sidecar, or from what inbound noted when this request's cause

@@ -123,6 +123,7 @@ pub(crate) struct Worker {
     pub(crate) request_head: RefCell<RequestHead>,
     pub(crate) response_head: RefCell<ResponseHead>,
     bounds: Bounds,
+    now: Cell<Moment>,
     world: RefCell<(u64, Arc<World>)>,
     calls: Cell<u64>,
     random: Cell<u64>,
@@ -142,6 +143,7 @@ impl Worker {
             request_head: RefCell::default(),
             response_head: RefCell::default(),
             bounds,
+            now: Cell::new(shared.clock.now()),
             world: RefCell::new((shared.version.load(Ordering::Acquire), world)),
             calls: Cell::new(0),
             random: Cell::new(net::random::seed() | 1),
@@ -150,8 +152,16 @@ impl Worker {
         }
     }
 
+    /// The present, as it was when this worker's turn at a connection began.
     pub(crate) fn now(&self) -> Moment {
-        self.shared.clock.now()
+        self.now.get()
+    }
+
+    /// Looks at the clock. A turn takes microseconds, so that once at its beginning is enough.
+    pub(crate) fn look_at_clock(&self) -> Moment {
+        let now = self.shared.clock.now();
+        self.now.set(now);
+        now
     }
 
     /// What it may use at most: fixed at the start, as pools and sockets were made by it.

@@ -216,17 +216,29 @@ impl<'a> Exchange<'a> {
 
     /// Waits for what the call must hear of, until `until` at the latest.
     pub(crate) async fn event(&mut self, desk: &Desk, id: CallId, until: Moment) -> Event {
-        let event = std::future::poll_fn(|cx| match self.poll_event(cx, until) {
-            Poll::Pending if self.waits_for_slot() && self.poll_woken(desk, id, cx) => {
-                Poll::Ready(Event::Woken)
+        let mut turns = 0;
+        let event = std::future::poll_fn(|cx| {
+            // The first turn goes on from where the call just was.
+            if turns > 0 {
+                self.worker.look_at_clock();
             }
-            other => other,
+            turns += 1;
+            self.poll_turn(desk, id, cx, until)
         })
         .await;
         if std::mem::take(&mut self.waiting) {
             desk.stop_waking(id);
         }
         event
+    }
+
+    fn poll_turn(&mut self, desk: &Desk, id: CallId, cx: &mut Context<'_>, until: Moment) -> Poll<Event> {
+        match self.poll_event(cx, until) {
+            Poll::Pending if self.waits_for_slot() && self.poll_woken(desk, id, cx) => {
+                Poll::Ready(Event::Woken)
+            }
+            other => other,
+        }
     }
 
     /// Without an attempt on its way it may be the books that the call waits for.

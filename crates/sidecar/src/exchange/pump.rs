@@ -22,13 +22,22 @@ impl Exchange<'_> {
             let mut moved = false;
             if self.tunnel {
                 moved |= self.pump_tunnel(cx)?;
+                moved |= self.flush(cx)?;
             } else {
-                moved |= self.take_body(cx)?;
+                // The answer first: in most turns it is what has come, and its end ends the turn.
+                moved |= self.pump_answer(cx)?;
+                moved |= self.flush(cx)?;
+                let whole = self.request.ended();
+                if !whole {
+                    // Head and body go out together where both are here.
+                    moved |= self.take_body(cx)?;
+                }
                 moved |= self.pump_leg(Attempt::First, cx)?;
                 moved |= self.pump_leg(Attempt::Second, cx)?;
-                moved |= self.pump_answer(cx)?;
+                if whole {
+                    moved |= self.take_body(cx)?;
+                }
             }
-            moved |= self.flush(cx)?;
             if !moved {
                 return Ok(());
             }
@@ -87,8 +96,8 @@ impl Exchange<'_> {
             }),
         };
         match read {
-            Ok((sent, Read::Still)) => Ok(sent),
-            Ok((_, Read::Moved)) => Ok(true),
+            // What was sent makes room for more of the body, and for nothing else.
+            Ok((sent, Read::Still | Read::Moved)) => Ok(sent && !self.request.ended()),
             Ok((_, Read::Interim(status))) => {
                 self.pass_interim(attempt, status);
                 Ok(true)
@@ -209,7 +218,8 @@ impl Exchange<'_> {
         if moved {
             self.last_byte = self.worker.now();
         }
-        Ok(moved)
+        // What was written makes room for more of the answer, and for nothing else.
+        Ok(moved && (self.forwarding.is_some() && !self.answered))
     }
 
     /// Passes bytes both ways until one side has ended and what it sent is delivered.
