@@ -13,8 +13,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 KiB and 100 fields: above what Node (16 KiB), nginx (32 KiB) and hyper (100 fields) accept
-    /// by default, so that no peer behind us would have taken what we refuse.
+    /// 32 KiB, as nginx takes by default (four buffers of 8 KiB), and 100 fields, as hyper does.
     fn default() -> Self {
         Self { head_bytes: 32 * 1024, fields: 100 }
     }

@@ -55,7 +55,10 @@ pub(crate) fn read(buf: &[u8], at: usize, begin: usize) -> Result<Line, Rule> {
         Some(&byte) => return unnamed(buf, at, begin, colon, byte),
     }
     let after = buf.get(colon + 1..).unwrap_or_default();
-    let blanks = after.iter().take_while(|&&byte| is_blank(byte)).count();
+    let blanks = match after {
+        [b' ', next, ..] if !is_blank(*next) => 1,
+        _ => after.iter().take_while(|&&byte| is_blank(byte)).count(),
+    };
     let start = colon + 1 + blanks;
     let text = buf.get(start..).unwrap_or_default();
     let run = text_run(text);
@@ -64,7 +67,10 @@ pub(crate) fn read(buf: &[u8], at: usize, begin: usize) -> Result<Line, Rule> {
         None => return Ok(Line::Partial),
     };
     let kept = text.get(..run).unwrap_or_default();
-    let trailing = kept.iter().rev().take_while(|&&byte| is_blank(byte)).count();
+    let trailing = match kept {
+        [.., last] if is_blank(*last) => kept.iter().rev().take_while(|&&byte| is_blank(byte)).count(),
+        _ => 0,
+    };
     Ok(Line::Field(Raw {
         name_end: colon,
         value_start: start,
