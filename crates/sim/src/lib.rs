@@ -1,1 +1,22 @@
-//! sim.
+//! The simulator: the policies that ship, run against a world of instances and callers on a virtual clock.
+//!
+//! Read in this order: `clock` (what happens next), [`world`] (instances, callers, one sidecar), `drive` (the twin of the
+//! sidecar's loop: the same names, an event queue in the place of the await), [`scenario`] (what is played), [`checks`]
+//! (what may never happen).
+//!
+//! Everything follows from the seed: time is whole nanoseconds, events at the same moment come in the order in which
+//! they were entered, and each source of chance has a stream of its own. Nothing here knows sockets, the system clock or
+//! the machine's randomness. A run gives a [`Report`] as data; whoever asked for it renders it.
+
+mod chance;
+pub mod checks;
+mod clock;
+mod drive;
+mod instance;
+mod report;
+pub mod scenario;
+pub mod world;
+
+pub use instance::{Service, Slowdown};
+pub use report::{Outcome, Report};
+pub use scenario::{slow_back_end, slow_back_end_with};

@@ -12,7 +12,7 @@
 //! | broke | at least, and a strike | failed | + 1 |
 //! | broke as this sidecar lacks something | – | – | – |
 //! | nobody waits any more, before `slow` | at least | – | – |
-//! | nobody waits any more, after `slow` | at least | slow | + 1 |
+//! | nobody waits any more, after `slow` | at least, and a strike | slow | + 1 |
 //!
 //! `slow = max(20 ms, min(the route's total timeout, slow_factor × usual))`. An answer that came quickly but was a
 //! failure never lowers an estimate. What a caller with little patience does not wait for is no fault of the endpoint.
@@ -84,7 +84,7 @@ impl Books {
         outcome: Outcome,
     ) {
         let (mean, usual) = (self.mean.unwrap_or(crate::pick::UNKNOWN), self.usual);
-        let slow = slow_after(self.settings.breaker.as_ref(), usual, total);
+        let slow = slow_after(self.settings.breaker, usual, total);
         let Some(endpoint) = self.endpoint_mut(key) else { return };
         endpoint.pending -= 1;
         let took = now.since(began);
@@ -102,6 +102,9 @@ impl Books {
             }
             Meaning::Unheard => {
                 endpoint.latency.on_at_least(now, took, mean);
+                if took >= slow {
+                    endpoint.latency.on_strike(now);
+                }
                 (took >= slow).then_some(Seen::Slow)
             }
             Meaning::Shed => {
@@ -171,9 +174,9 @@ impl Books {
     }
 }
 
-/// From when on a call is slow.
-fn slow_after(rule: Option<&Breaker>, usual: Option<Duration>, total: Duration) -> Duration {
-    let Some(rule) = rule else { return total };
-    let usual = usual.map_or(Duration::MAX, |usual| usual.saturating_mul(rule.slow_factor));
+/// From when on a call is slow. Without a breaker the default one's factor says so, for the strikes.
+fn slow_after(rule: Option<Breaker>, usual: Option<Duration>, total: Duration) -> Duration {
+    let factor = rule.unwrap_or_default().slow_factor;
+    let usual = usual.map_or(Duration::MAX, |usual| usual.saturating_mul(factor));
     total.min(usual).max(Breaker::SLOW_FLOOR)
 }
