@@ -1,1 +1,31 @@
-//! agent.
+//! The agent: starts, watches and stops the instances of an environment with their sidecars, on one node.
+//!
+//! Read in this order: [`desired`] (what should be), [`observed`] (what is), [`plan`] (what to do: pure), `act` (does
+//! it), [`up`] (the loop around them).
+//! *observe → plan → act → observe*: only `act` and what it calls touch processes, files and sockets.
+
+mod act;
+mod agent;
+mod ask;
+mod child;
+pub mod desired;
+mod events;
+mod file;
+mod guard;
+mod health;
+mod logs;
+pub mod observed;
+pub mod plan;
+mod ports;
+mod progress;
+mod serve;
+mod snapshots;
+mod state;
+mod terminal;
+mod tree;
+mod up;
+mod view;
+
+pub use guard::stand_guard;
+pub use state::{StateError, default_folder};
+pub use up::{Options, UpError, Wish, up};

@@ -1,0 +1,139 @@
+//! Small HTTP/1.1 requests to processes of this machine: to sidecars about themselves, to apps whether they live.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// The longest answer that is read; what a sidecar says of a reload or a drain is a few lines.
+const LONGEST_ANSWER: usize = 64 << 10;
+
+/// An answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The body, as text.
+    pub(crate) body: String,
+}
+
+/// Sends `method` `target` to `address` and reads the whole answer, all `within` a time.
+///
+/// # Errors
+/// Those of the connection; `TimedOut` when the time is over; `InvalidData` when the answer is no HTTP.
+pub(crate) async fn ask(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    within: Duration,
+) -> io::Result<Answer> {
+    let exchange = async {
+        let mut stream = send(address, method, target).await?;
+        let mut bytes = Vec::new();
+        while !is_whole(&bytes) && bytes.len() < LONGEST_ANSWER {
+            if stream.read_buf(&mut bytes).await? == 0 {
+                break;
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let status = status(&text).ok_or(io::ErrorKind::InvalidData)?;
+        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        Ok(Answer { status, body: body.to_owned() })
+    };
+    timeout(within, exchange).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Asks for `path` and reads no more than the status: an app's body may be long or never end.
+///
+/// # Errors
+/// As for [`ask`].
+pub(crate) async fn ask_status(address: SocketAddr, path: &str, within: Duration) -> io::Result<u16> {
+    let exchange = async {
+        let mut stream = send(address, "GET", path).await?;
+        let mut bytes = Vec::new();
+        while !bytes.contains(&b'\n') && bytes.len() < LONGEST_ANSWER {
+            if stream.read_buf(&mut bytes).await? == 0 {
+                break;
+            }
+        }
+        let status = status(&String::from_utf8_lossy(&bytes));
+        status.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    };
+    timeout(within, exchange).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn send(address: SocketAddr, method: &str, target: &str) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: outrigger-agent\r\nAccept: */*\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    Ok(stream)
+}
+
+/// The status of an answer that begins with `text`.
+fn status(text: &str) -> Option<u16> {
+    let line = text.lines().next()?;
+    line.strip_prefix("HTTP/1.")?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether head and announced body are there. An answer without a length ends with its connection.
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let lengths = head.lines().filter_map(|line| line.split_once(':')).filter_map(|(name, value)| {
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    let head_length = bytes.windows(4).position(|w| w == b"\r\n\r\n").map_or(0, |at| at + 4);
+    lengths.into_iter().next().is_some_and(|length| bytes.len() - head_length >= length)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    /// A server that answers once with `answer` and leaves the connection open until it is dropped.
+    fn serve(answer: &'static str) -> (SocketAddr, std::thread::JoinHandle<std::net::TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            stream
+        });
+        (address, thread)
+    }
+
+    #[tokio::test]
+    async fn an_answer_with_a_length_does_not_wait_for_the_connection_to_end() {
+        let (address, held) = serve("HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno\n");
+        let answer = ask(address, "POST", "/reload", Duration::from_secs(20)).await.unwrap();
+        assert_eq!(answer, Answer { status: 400, body: "no\n".into() });
+        drop(held.join().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_status_is_enough_for_a_probe() {
+        let (address, held) = serve("HTTP/1.0 204 No Content\r\n");
+        assert_eq!(ask_status(address, "/", Duration::from_secs(20)).await.unwrap(), 204);
+        drop(held.join().unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_http_or_does_not_come_is_an_error() {
+        let (address, held) = serve("SSH-2.0-x\r\n");
+        let error = ask_status(address, "/", Duration::from_secs(20)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        drop(held.join().unwrap());
+        let (address, held) = serve("");
+        let error = ask_status(address, "/", Duration::from_millis(30)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(held.join().unwrap());
+    }
+}

@@ -1,0 +1,342 @@
+//! What an environment should be: its services, how many instances of each, in which order they start.
+//!
+//! The manifests are turned into this once; it does not change while the environment runs.
+
+use model::{Bounds, EdgeRoute, InstanceName, ServiceName, Settings};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An environment as it should be.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Its name.
+    pub name: String,
+    /// The folder that it was read from.
+    pub folder: PathBuf,
+    /// Its services, sorted by name.
+    pub services: Vec<Service>,
+    /// Its sidecars and the apps beside them: first the edge, which has no app, then every instance.
+    pub units: Vec<Unit>,
+    /// Where requests from outside come in; none if nothing does.
+    pub edge: Option<Edge>,
+    /// What each sidecar may use at most.
+    pub bounds: Bounds,
+}
+
+/// The way in from outside.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Which path goes where.
+    pub routes: Vec<EdgeRoute>,
+}
+
+/// A sidecar and, but for the edge, the app beside it.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// Its name.
+    pub name: InstanceName,
+    /// The index of its service; none for the edge.
+    pub service: Option<usize>,
+}
+
+/// A service as it should be.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// Whether it goes on or ends.
+    pub kind: Kind,
+    /// How many instances of it.
+    pub instances: u32,
+    /// Run once before its first start, in its folder; empty if there is nothing to build.
+    pub build: Vec<String>,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Where it runs.
+    pub folder: PathBuf,
+    /// What is added to its environment.
+    pub variables: Vec<(String, String)>,
+    /// The services that it calls.
+    pub dependencies: Vec<ServiceName>,
+    /// The policies of its callers' sidecars for requests to it.
+    pub for_callers: Settings,
+    /// The policies of its own sidecars for requests to it.
+    pub for_app: Settings,
+    /// When it counts as started.
+    pub startup: Startup,
+    /// When it counts as hanging; none: never.
+    pub liveness: Option<Liveness>,
+    /// How long it has from SIGTERM to its end.
+    pub stop_grace: Duration,
+    /// How long to wait before it is started again.
+    pub back_off: BackOff,
+    /// How often a job is tried in all.
+    pub attempts: u32,
+    /// How late it starts: after every service of a lower rank that it calls. Stopping goes the other way.
+    pub rank: u32,
+}
+
+/// Whether a service goes on or ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// It answers requests until it is stopped.
+    Service,
+    /// It runs to its end.
+    Job,
+}
+
+impl Kind {
+    /// The word in manifests and lists.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::Service => "service",
+            Kind::Job => "job",
+        }
+    }
+}
+
+/// How an app is asked whether it is there. It is always asked directly, not through its sidecar.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Probe {
+    /// A connection to its port succeeds.
+    Tcp,
+    /// A GET of this path is answered with 200 to 299.
+    Http(String),
+}
+
+/// When an app counts as started.
+#[derive(Clone, Debug)]
+pub struct Startup {
+    /// It has once passed this.
+    pub probe: Probe,
+    /// Asked so often …
+    pub every: Duration,
+    /// … with so much time to answer.
+    pub timeout: Duration,
+    /// It must have passed by then.
+    pub within: Duration,
+}
+
+/// When an app counts as hanging.
+#[derive(Clone, Debug)]
+pub struct Liveness {
+    /// It does not pass this …
+    pub probe: Probe,
+    /// … asked so often …
+    pub every: Duration,
+    /// … with so much time to answer …
+    pub timeout: Duration,
+    /// … so many times in a row.
+    pub failures: u32,
+}
+
+/// How long to wait before something is started again: doubled from time to time, up to a bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BackOff {
+    /// After the first failure.
+    pub first: Duration,
+    /// After many.
+    pub at_most: Duration,
+}
+
+impl BackOff {
+    /// For sidecars, which start within milliseconds and whose absence cuts an instance off: at once at first.
+    pub const SIDECAR: BackOff =
+        BackOff { first: Duration::from_millis(100), at_most: Duration::from_secs(5) };
+
+    /// The wait after `failures` in a row: nothing after none.
+    pub fn wait(&self, failures: u32) -> Duration {
+        match failures.checked_sub(1) {
+            None => Duration::ZERO,
+            Some(doublings) => self.first.saturating_mul(1 << doublings.min(20)).min(self.at_most),
+        }
+    }
+}
+
+impl Desired {
+    /// The environment of these services; ranks and units are worked out here.
+    pub fn new(
+        name: String,
+        folder: PathBuf,
+        mut services: Vec<Service>,
+        edge: Option<Edge>,
+        bounds: Bounds,
+    ) -> Desired {
+        services.sort_by(|a, b| a.name.cmp(&b.name));
+        for (service, rank) in ranks(&services).into_iter().enumerate() {
+            services[service].rank = rank;
+        }
+        let mut units = vec![Unit { name: edge_name(), service: None }];
+        for (index, service) in services.iter().enumerate() {
+            let instance = |number| Unit { name: service.name.instance(number), service: Some(index) };
+            units.extend((1..=service.instances).map(instance));
+        }
+        Desired { name, folder, services, units, edge, bounds }
+    }
+
+    /// The service of the unit `unit`; none for the edge.
+    pub fn service(&self, unit: usize) -> Option<&Service> {
+        self.units.get(unit)?.service.and_then(|index| self.services.get(index))
+    }
+
+    /// The units of the service `service`.
+    pub fn instances(&self, service: usize) -> impl Iterator<Item = usize> + '_ {
+        self.units.iter().enumerate().filter(move |(_, u)| u.service == Some(service)).map(|(at, _)| at)
+    }
+
+    /// Whether the sidecar of `follower` sends requests to the service of `unit`. The edge sends to all.
+    pub fn follows(&self, follower: usize, unit: usize) -> bool {
+        let Some(service) = self.service(unit) else { return false };
+        self.service(follower).is_none_or(|f| f.dependencies.contains(&service.name))
+    }
+
+    /// How late a unit starts. The edge is last, and so the first to stop.
+    pub fn rank(&self, unit: usize) -> u32 {
+        self.service(unit).map_or(u32::MAX, |service| service.rank)
+    }
+
+    /// The services that `service` waits for at the start: those that it calls and that have a lower rank. Within a
+    /// circle of calls nobody waits.
+    pub fn awaited<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = usize> + 'a {
+        let called = |(_, s): &(usize, &Service)| service.dependencies.contains(&s.name);
+        let before = |(_, s): &(usize, &Service)| s.rank < service.rank && s.kind == Kind::Service;
+        self.services.iter().enumerate().filter(called).filter(before).map(|(at, _)| at)
+    }
+
+    /// The units that `name` means: an instance, all instances of a service, or `all` but the edge.
+    pub fn named(&self, name: &str) -> Vec<usize> {
+        let fits = |unit: &usize| {
+            let service = self.service(*unit).map(|s| s.name.as_str());
+            self.units[*unit].name.as_str() == name
+                || service == Some(name)
+                || (name == "all" && service.is_some())
+        };
+        (0..self.units.len()).filter(fits).collect()
+    }
+}
+
+/// The name of the unit that has no app.
+fn edge_name() -> InstanceName {
+    InstanceName::new("edge").expect("four lower-case letters make a name")
+}
+
+/// For each service the length of the longest chain of calls below it, circles counted as one.
+///
+/// Services that call each other in a circle get the same rank: it is found by raising ranks until nothing changes,
+/// but never across a circle, whose members reach each other.
+fn ranks(services: &[Service]) -> Vec<u32> {
+    let index = |name: &ServiceName| services.iter().position(|s| s.name == *name);
+    let calls: Vec<Vec<usize>> =
+        services.iter().map(|s| s.dependencies.iter().filter_map(index).collect()).collect();
+    let reaches: Vec<Vec<bool>> = (0..services.len()).map(|from| reached(&calls, from)).collect();
+    let mut ranks = vec![0; services.len()];
+    loop {
+        let before = ranks.clone();
+        for from in 0..services.len() {
+            for &to in &calls[from] {
+                let step = u32::from(!reaches[to][from]);
+                ranks[from] = ranks[from].max(ranks[to] + step);
+            }
+        }
+        if ranks == before {
+            return ranks;
+        }
+    }
+}
+
+/// Which services are reached from `from` by one call or more.
+fn reached(calls: &[Vec<usize>], from: usize) -> Vec<bool> {
+    let mut seen = vec![false; calls.len()];
+    let mut open = calls[from].clone();
+    while let Some(next) = open.pop() {
+        if !std::mem::replace(&mut seen[next], true) {
+            open.extend(&calls[next]);
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A service for tests: `name` × `instances`, calling `dependencies`.
+    pub(crate) fn service(name: &str, instances: u32, dependencies: &[&str]) -> Service {
+        Service {
+            name: ServiceName::new(name).unwrap(),
+            kind: Kind::Service,
+            instances,
+            build: vec![],
+            command: vec!["app".into()],
+            folder: PathBuf::new(),
+            variables: vec![],
+            dependencies: dependencies.iter().map(|d| ServiceName::new(d).unwrap()).collect(),
+            for_callers: Settings::default(),
+            for_app: Settings::default(),
+            startup: Startup {
+                probe: Probe::Tcp,
+                every: Duration::from_millis(100),
+                timeout: Duration::from_secs(1),
+                within: Duration::from_secs(10),
+            },
+            liveness: None,
+            stop_grace: Duration::from_secs(5),
+            back_off: BackOff { first: Duration::from_millis(500), at_most: Duration::from_secs(30) },
+            attempts: 3,
+            rank: 0,
+        }
+    }
+
+    /// An environment of these services for tests.
+    pub(crate) fn environment(services: Vec<Service>) -> Desired {
+        Desired::new("test".into(), PathBuf::new(), services, None, Bounds::default())
+    }
+
+    fn rank_of(desired: &Desired, name: &str) -> u32 {
+        desired.services.iter().find(|s| s.name.as_str() == name).unwrap().rank
+    }
+
+    #[test]
+    fn ranks_follow_the_calls_and_circles_stand_together() {
+        let shop = environment(vec![
+            service("opbox", 1, &["item", "listing"]),
+            service("item", 1, &[]),
+            service("listing", 1, &["search"]),
+            service("search", 1, &[]),
+            service("ping", 1, &["pong"]),
+            service("pong", 1, &["ping", "search"]),
+        ]);
+        for (name, rank) in
+            [("item", 0), ("search", 0), ("listing", 1), ("opbox", 2), ("ping", 1), ("pong", 1)]
+        {
+            assert_eq!(rank_of(&shop, name), rank, "{name}");
+        }
+        let pong = shop.services.iter().find(|s| s.name.as_str() == "pong").unwrap();
+        let awaited: Vec<_> = shop.awaited(pong).map(|i| shop.services[i].name.as_str()).collect();
+        assert_eq!(awaited, ["search"], "in a circle nobody waits");
+    }
+
+    #[test]
+    fn the_edge_comes_first_and_follows_all() {
+        let shop = environment(vec![service("b", 2, &["a"]), service("a", 1, &[])]);
+        let names: Vec<_> = shop.units.iter().map(|u| u.name.to_string()).collect();
+        assert_eq!(names, ["edge", "a-1", "b-1", "b-2"]);
+        assert!(shop.follows(0, 1) && shop.follows(0, 2) && !shop.follows(1, 0));
+        assert!(shop.follows(2, 1) && !shop.follows(1, 2));
+        assert_eq!(shop.named("b"), [2, 3]);
+        assert_eq!(shop.named("b-2"), [3]);
+        assert_eq!(shop.named("all"), [1, 2, 3]);
+        assert!(shop.named("c").is_empty());
+    }
+
+    #[test]
+    fn back_off_doubles_up_to_its_bound() {
+        let back_off = BackOff { first: Duration::from_millis(500), at_most: Duration::from_secs(3) };
+        let waits: Vec<_> = [0, 1, 2, 3, 4, 1000].map(|n| back_off.wait(n).as_millis()).into();
+        assert_eq!(waits, [0, 500, 1000, 2000, 3000, 3000]);
+    }
+}

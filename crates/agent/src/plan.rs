@@ -1,0 +1,293 @@
+//! What to do next, from what should be, what is, and the time: pure, so that each rule is a line in a table test.
+//!
+//! An instance's life, in the order in which it is decided here:
+//! sidecar ready → app started → startup probe passed → in rotation (every caller's sidecar has confirmed).
+//! And its end, in reverse: out of rotation (confirmed) → drained → SIGTERM, grace, SIGKILL → sidecar last.
+//!
+//! Restarts that nobody needs at once (asked for, or for hanging) are held back while another instance of the
+//! service is out of rotation: an instance that is slow under load is not helped by taking its neighbour away.
+
+use crate::desired::{Desired, Kind, Service};
+use crate::observed::{App, Drain, Killed, Observed, Operation, Sidecar, Unit, Wanted};
+use model::Moment;
+use std::time::Duration;
+
+/// A sidecar says `ready` within this, or is killed: it has nothing to do but to read a file and to listen.
+pub const SIDECAR_START: Duration = Duration::from_secs(10);
+/// How much longer than its app's grace a sidecar may take to end.
+pub const SIDECAR_GRACE: Duration = Duration::from_secs(2);
+/// The edge may finish requests for so long when it is stopped.
+pub const EDGE_GRACE: Duration = Duration::from_secs(10);
+/// An instance without neighbours is restarted for hanging only after so many times the usual failures: while it
+/// still answers some requests, nobody else would.
+pub const SOLE_PATIENCE: u32 = 3;
+/// Beyond startup and stop, an operation waits so long for an instance to be back.
+pub const OPERATION_SLACK: Duration = Duration::from_secs(60);
+
+/// One thing to do. The number is the unit's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Start the sidecar from a snapshot of what is known.
+    StartSidecar(usize),
+    /// SIGTERM to the sidecar.
+    StopSidecar(usize),
+    /// SIGKILL to the sidecar, and why.
+    KillSidecar(usize, &'static str),
+    /// Start the app.
+    StartApp(usize),
+    /// SIGTERM to the app's process group, and why.
+    StopApp(usize, &'static str),
+    /// SIGKILL to the app and all that it started.
+    KillApp(usize),
+    /// From now on callers are sent to it.
+    Enter(usize),
+    /// From now on callers are not sent to it, and why.
+    Leave(usize, String),
+    /// Tell the sidecar what is known now.
+    Publish(usize),
+    /// Let the sidecar finish its app's requests and refuse others.
+    Drain(usize),
+    /// Stop it and start it again, and why.
+    Restart(usize, &'static str),
+    /// It hangs, but is left alone.
+    Spare(usize),
+    /// It was stopped and may start again.
+    Renew(usize),
+    /// The operation takes up its next unit.
+    Begin(usize),
+    /// The operation's unit is back.
+    Advance(usize),
+    /// The operation is given up, and why.
+    Abandon(usize, String),
+}
+
+/// What to do now, and when to ask again at the latest if nothing happens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// At most one action for each unit and operation: what comes after it is asked for once it is applied.
+    pub actions: Vec<Action>,
+    /// When time alone makes a difference.
+    pub wake: Moment,
+}
+
+/// What to do now.
+pub fn plan(desired: &Desired, observed: &Observed, now: Moment) -> Plan {
+    let mut view = View { desired, observed, now, wake: Moment::NEVER };
+    let mut actions: Vec<Action> = (0..observed.units.len()).filter_map(|at| view.unit(at)).collect();
+    actions.extend(view.publish());
+    if observed.stopping.is_none() {
+        // One of the two, or two instances might be taken at once.
+        actions.extend(view.operation().or_else(|| view.liveness()));
+    }
+    Plan { actions, wake: view.wake }
+}
+
+struct View<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    now: Moment,
+    wake: Moment,
+}
+
+impl View<'_> {
+    /// Whether `wait` has passed since `since`; otherwise asks to be woken then.
+    fn passed(&mut self, since: Moment, wait: Duration) -> bool {
+        let due = since.after(wait);
+        if due > self.now {
+            self.wake = self.wake.min(due);
+        }
+        due <= self.now
+    }
+
+    fn unit(&mut self, at: usize) -> Option<Action> {
+        let unit = &self.observed.units[at];
+        if self.observed.stopping.is_some() {
+            return if self.may_stop(at) { self.stop(at, unit, "stopping") } else { self.leave_if_gone(at, unit) };
+        }
+        match unit.wanted {
+            Wanted::Run => self.run(at, unit),
+            Wanted::Restart if self.observed.gone(at) => Some(Action::Renew(at)),
+            Wanted::Restart => self.stop(at, unit, "restarting"),
+        }
+    }
+
+    /// Callers stop before those that they call: whoever starts later stops earlier.
+    fn may_stop(&self, at: usize) -> bool {
+        let rank = self.desired.rank(at);
+        (0..self.observed.units.len()).all(|u| self.desired.rank(u) <= rank || self.observed.gone(u))
+    }
+
+    fn run(&mut self, at: usize, unit: &Unit) -> Option<Action> {
+        if let Some(action) = self.leave_if_gone(at, unit) {
+            return Some(action);
+        }
+        match unit.sidecar {
+            Sidecar::Absent(from) => {
+                let lost = unit.sidecar_failures >= crate::observed::FAILED_STARTS && unit.app_runs();
+                if lost {
+                    return Some(Action::Restart(at, "sidecar-gone"));
+                }
+                return self.passed(from, Duration::ZERO).then_some(Action::StartSidecar(at));
+            }
+            Sidecar::Starting(since) if self.passed(since, SIDECAR_START) => {
+                return Some(Action::KillSidecar(at, "startup-too-slow"));
+            }
+            Sidecar::Stopping(..) | Sidecar::Starting(_) => {}
+            Sidecar::Ready(_) => {}
+        }
+        self.run_app(at, unit)
+    }
+
+    fn run_app(&mut self, at: usize, unit: &Unit) -> Option<Action> {
+        let service = self.desired.service(at)?;
+        match unit.app {
+            App::Absent(from) if unit.serves() && self.may_start(unit, service) => {
+                self.passed(from, Duration::ZERO).then_some(Action::StartApp(at))
+            }
+            App::Starting(since) if self.passed(since, service.startup.within) => {
+                Some(Action::StopApp(at, "startup-too-slow"))
+            }
+            // Its own sidecar must know where the app is before callers come.
+            App::Up(_) if self.enters(unit, service) && unit.acked >= unit.changed => Some(Action::Enter(at)),
+            App::Stopping(since, Killed::No) if self.passed(since, service.stop_grace) => {
+                Some(Action::KillApp(at))
+            }
+            _ => None,
+        }
+    }
+
+    fn enters(&self, unit: &Unit, service: &Service) -> bool {
+        service.kind == Kind::Service && unit.serves() && !unit.published
+    }
+
+    /// A first start waits until each service that it calls has an instance in rotation. Later ones do not: who is
+    /// away then is away for a reason that waiting does not mend.
+    fn may_start(&self, unit: &Unit, service: &Service) -> bool {
+        let there = |called| self.desired.instances(called).any(|u| self.observed.units[u].been_ready);
+        unit.app_run > 0 || self.desired.awaited(service).all(there)
+    }
+
+    /// An instance whose app or sidecar is away is out of rotation at once.
+    fn leave_if_gone(&mut self, at: usize, unit: &Unit) -> Option<Action> {
+        let there = unit.serves() && matches!(unit.app, App::Up(_));
+        let why = || match unit.reason.as_deref() {
+            None | Some("entering") => "sidecar-gone".into(),
+            Some(why) => why.into(),
+        };
+        (unit.published && !there).then(|| Action::Leave(at, why()))
+    }
+
+    fn stop(&mut self, at: usize, unit: &Unit, why: &'static str) -> Option<Action> {
+        if unit.published {
+            return Some(Action::Leave(at, why.into()));
+        }
+        let grace = self.desired.service(at).map_or(EDGE_GRACE, |service| service.stop_grace);
+        match unit.app {
+            App::Starting(_) => Some(Action::StopApp(at, why)),
+            App::Up(_) if !self.observed.settled(self.desired, at) => None,
+            App::Up(_) if unit.serves() && unit.drain == Drain::No && self.is_called(at) => {
+                Some(Action::Drain(at))
+            }
+            App::Up(_) if unit.serves() && unit.drain == Drain::Asked => None,
+            App::Up(_) => Some(Action::StopApp(at, why)),
+            App::Stopping(since, Killed::No) => self.passed(since, grace).then_some(Action::KillApp(at)),
+            App::Stopping(_, Killed::Yes) => None,
+            App::None | App::Absent(_) | App::Done | App::Failed => self.stop_sidecar(at, unit, grace),
+        }
+    }
+
+    fn stop_sidecar(&mut self, at: usize, unit: &Unit, grace: Duration) -> Option<Action> {
+        match unit.sidecar {
+            Sidecar::Starting(_) | Sidecar::Ready(_) => Some(Action::StopSidecar(at)),
+            Sidecar::Stopping(since, Killed::No) => {
+                self.passed(since, grace + SIDECAR_GRACE).then_some(Action::KillSidecar(at, "grace-over"))
+            }
+            Sidecar::Stopping(_, Killed::Yes) | Sidecar::Absent(_) => None,
+        }
+    }
+
+    fn is_called(&self, at: usize) -> bool {
+        self.desired.service(at).is_some_and(|service| service.kind == Kind::Service)
+    }
+
+    /// One message at a time for each sidecar; what changes meanwhile goes with the next.
+    fn publish(&self) -> impl Iterator<Item = Action> {
+        let due = |at: &usize| {
+            let unit = &self.observed.units[*at];
+            unit.serves() && unit.sent.is_none() && self.observed.behind(self.desired, *at)
+        };
+        (0..self.observed.units.len()).filter(due).map(Action::Publish)
+    }
+
+    /// The oldest operation that has not ended goes on; the others wait for it.
+    fn operation(&mut self) -> Option<Action> {
+        let (op, operation) =
+            self.observed.operations.iter().enumerate().find(|(_, operation)| operation.ended.is_none())?;
+        match operation.current {
+            None if operation.queue.is_empty() => Some(Action::Advance(op)),
+            None => self.begin(op, operation),
+            Some((at, since)) => self.await_return(op, at, since),
+        }
+    }
+
+    fn begin(&self, op: usize, operation: &Operation) -> Option<Action> {
+        let next = *operation.queue.front()?;
+        let unit = &self.observed.units[next];
+        let idle = unit.wanted == Wanted::Run && self.may_leave(next);
+        idle.then_some(Action::Begin(op))
+    }
+
+    fn await_return(&mut self, op: usize, at: usize, since: Moment) -> Option<Action> {
+        let unit = &self.observed.units[at];
+        let name = &self.desired.units[at].name;
+        if unit.wanted == Wanted::Run && self.is_there(at) {
+            return Some(Action::Advance(op));
+        }
+        if unit.wanted == Wanted::Run && unit.app_failures >= crate::observed::FAILED_STARTS {
+            return Some(Action::Abandon(op, format!("{name} does not start any more")));
+        }
+        let service = self.desired.service(at);
+        let usual = service.map_or(EDGE_GRACE, |s| s.startup.within + s.stop_grace * 2);
+        let late = self.passed(since, usual + OPERATION_SLACK);
+        late.then(|| Action::Abandon(op, format!("{name} was not back in time")))
+    }
+
+    /// Whether the unit is where it should be in the end.
+    fn is_there(&self, at: usize) -> bool {
+        match self.desired.service(at).map(|service| service.kind) {
+            None => self.observed.units[at].serves(),
+            Some(Kind::Job) => matches!(self.observed.units[at].app, App::Done | App::Failed),
+            Some(Kind::Service) => self.observed.in_rotation(self.desired, at),
+        }
+    }
+
+    /// Whether the unit may be taken away: all its neighbours are in rotation, or it is out of it itself and nothing
+    /// is lost.
+    fn may_leave(&self, at: usize) -> bool {
+        let Some(service) = self.desired.units[at].service else { return true };
+        let away = !self.observed.units[at].published;
+        away || self.desired.instances(service).filter(|other| *other != at).all(|other| self.is_there(other))
+    }
+
+    /// Instances that hang: at most one is taken at a time, and the last of a service only after more patience.
+    fn liveness(&self) -> Option<Action> {
+        (0..self.observed.units.len()).find_map(|at| {
+            let unit = &self.observed.units[at];
+            let index = self.desired.units[at].service?;
+            let liveness = self.desired.services.get(index)?.liveness.as_ref()?;
+            let sole = self.desired.instances(index).count() == 1;
+            let patience = if sole { SOLE_PATIENCE } else { 1 };
+            let hangs = unit.liveness_failures >= liveness.failures.saturating_mul(patience);
+            if !hangs || !matches!(unit.app, App::Up(_)) || unit.wanted == Wanted::Restart {
+                return None;
+            }
+            match self.may_leave(at) {
+                true => Some(Action::Restart(at, "liveness")),
+                false => (!unit.spared).then_some(Action::Spare(at)),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

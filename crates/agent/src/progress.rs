@@ -1,0 +1,133 @@
+//! What people are told while an environment starts, runs and stops: one line for what they would ask about.
+
+use crate::agent::Agent;
+use crate::terminal::Terminal;
+use api::{Event, InstanceState};
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Tells people.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    terminal: Terminal,
+    /// A command has stdout then, and people look at what it says.
+    has_command: bool,
+    told: HashSet<String>,
+    ready: bool,
+}
+
+impl Progress {
+    /// Nothing was told yet.
+    pub(crate) fn begin(terminal: Terminal, command: &[String]) -> Progress {
+        Progress { terminal, has_command: !command.is_empty(), told: HashSet::new(), ready: false }
+    }
+
+    /// A line.
+    pub(crate) fn say(&self, text: &str) {
+        self.terminal.say(text);
+    }
+
+    /// What is about to start.
+    pub(crate) fn starting(&self, agent: &Agent) {
+        let (services, units) = (agent.desired.services.len(), agent.desired.units.len() - 1);
+        self.say(&format!(
+            "{}: {services} services, {units} instances, each with its sidecar; logs in {}",
+            agent.desired.name,
+            agent.hands.state.logs().display()
+        ));
+    }
+
+    /// Something happened.
+    pub(crate) fn event(&mut self, agent: &Agent, event: &Event) {
+        let who = event.instance.as_deref().unwrap_or_default();
+        match event.kind.as_str() {
+            "in-rotation" | "done" if !self.ready => self.service_ready(agent, event),
+            // What went wrong is told at any time; what goes its way only by `outrigger events`.
+            "exited" | "failed" | "killed" | "sidecar-exited" | "reload-refused" | "spared" => {
+                self.say(&format!("{who}: {}", event.text));
+            }
+            "in-rotation" | "restarting" => self.say(&format!("{who}: {}", event.text)),
+            _ => {}
+        }
+    }
+
+    fn service_ready(&mut self, agent: &Agent, event: &Event) {
+        let Some(name) = event.service.as_deref().filter(|name| !self.told.contains(*name)) else { return };
+        let services = agent.services().services;
+        let Some(service) = services.iter().find(|service| service.name == name) else { return };
+        let there = agent.desired.named(name).into_iter().all(|at| agent.observed.units[at].been_ready);
+        if there {
+            let took = SystemTime::now().duration_since(agent.since).unwrap_or_default();
+            let what = if service.kind == "job" { "done" } else { "in rotation" };
+            let count = service.instances;
+            self.say(&format!("✓ {name}: {count} {what} after {:.1} s", took.as_secs_f64()));
+            self.told.insert(name.to_owned());
+        }
+    }
+
+    /// Everything is there: where to look, and what to type next.
+    pub(crate) fn ready(&mut self, agent: &Agent) {
+        self.ready = true;
+        let environment = agent.environment();
+        let url = environment.edge.clone().unwrap_or_else(|| environment.api.clone());
+        if self.has_command {
+            return;
+        }
+        self.say("");
+        if let Some(edge) = &environment.edge {
+            self.say(&format!("  edge      {edge}"));
+        }
+        self.say(&format!("  API       {}v1/instances", environment.api));
+        if let (Some(outbound), Some(service)) = (&environment.outbound, called(agent)) {
+            self.say(&format!("  by name   curl -x {outbound} http://{service}/"));
+        }
+        let api = match agent.api.to_string() {
+            address if address == api::DEFAULT_ADDRESS => String::new(),
+            address => format!(" --api {address}"),
+        };
+        let example = agent.desired.units.iter().find(|unit| unit.service.is_some());
+        let example = example.map_or("NAME", |unit| unit.name.as_str());
+        self.say(&format!("  next      outrigger instances{api}"));
+        self.say(&format!("            outrigger logs {example} -f{api}"));
+        self.say(&format!("            outrigger restart {example}{api}"));
+        self.say(&format!("            outrigger events -f{api}"));
+        self.say("  stop      Ctrl-C");
+        self.say("");
+        // For scripts: the one line on stdout. Nobody may be there to read it.
+        let _ = writeln!(std::io::stdout().lock(), "ready: {url}");
+    }
+
+    /// The environment does not start.
+    pub(crate) fn failed(&self, why: &str, lines: &[String], log: &Path) {
+        self.say("");
+        self.say(&format!("✗ {why}"));
+        if lines.is_empty() {
+            self.say("  it wrote nothing");
+        }
+        for line in lines {
+            self.say(&format!("  │ {line}"));
+        }
+        self.say(&format!("  all of it: {}", log.display()));
+        self.say("");
+    }
+
+    /// A stop was asked for.
+    pub(crate) fn stopping(&self) {
+        self.say("stopping, callers before those that they call; once more to kill at once");
+    }
+}
+
+/// A service to try: the one that the edge leads to first, or any that is in rotation.
+fn called(agent: &Agent) -> Option<String> {
+    let edge = agent.desired.edge.as_ref().and_then(|edge| edge.routes.first());
+    let edge = edge.map(|route| route.service.to_string());
+    let any = || {
+        let unit = (0..agent.states.len()).find(|at| {
+            agent.states[*at].0 == InstanceState::InRotation && agent.desired.service(*at).is_some()
+        });
+        unit.and_then(|at| agent.desired.service(at)).map(|service| service.name.to_string())
+    };
+    edge.or_else(any)
+}

@@ -1,0 +1,222 @@
+//! The folder in which an environment keeps its logs, events and snapshots, and by which a second one notices it.
+
+use crate::tree::{self, RUN, Signs};
+use rustix::process::Signal;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A guard that still ends an earlier run is given so long.
+const GUARD_TIME: Duration = Duration::from_secs(6);
+
+/// An environment's folder, held by this process alone.
+#[derive(Debug)]
+pub struct StateFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// The mark of this run: every process of it has it in its environment.
+    pub run: String,
+    /// What was found of an earlier run that did not end well, for people.
+    pub found: Option<String>,
+    // The lock is held as long as this is open, and no longer than this process lives.
+    _lock: File,
+}
+
+/// Why the folder cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another `up` has it.
+    #[error(
+        "the environment is already up (process {pid}, API at {api}): stop it, or give this one another \
+         --state-dir, in which case it must not have the same fixed ports"
+    )]
+    Taken {
+        /// Its process.
+        pid: String,
+        /// Where it answers.
+        api: String,
+    },
+    /// The folder or a file in it cannot be made.
+    #[error("the state folder {0} cannot be used: {1}; give another with --state-dir")]
+    Unusable(PathBuf, io::Error),
+    /// Processes of an earlier run do not end.
+    #[error("process {0} of an earlier run does not end; end it by hand")]
+    Undead(i32),
+}
+
+/// The folder of the environment `name` unless another is given: under `XDG_STATE_HOME`, else `~/.local/state`.
+pub fn default_folder(name: &str) -> PathBuf {
+    let set = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = set("XDG_STATE_HOME").filter(|path| path.is_absolute());
+    let state = state.or_else(|| set("HOME").map(|home| home.join(".local/state")));
+    state.unwrap_or_else(std::env::temp_dir).join("outrigger").join(name)
+}
+
+impl StateFolder {
+    /// Takes the folder at `path`, and ends what an earlier run left behind.
+    ///
+    /// # Errors
+    /// As [`StateError`] says.
+    pub fn take(path: &Path, run: String) -> Result<StateFolder, StateError> {
+        let unusable = |error| StateError::Unusable(path.to_owned(), error);
+        for folder in ["snapshots", "logs"] {
+            fs::create_dir_all(path.join(folder)).map_err(unusable)?;
+        }
+        let path = path.canonicalize().map_err(unusable)?;
+        let lock = open_lock(&path).map_err(unusable)?;
+        await_lock(&lock, &path)?;
+        let found = end_earlier_run(&path)?;
+        clear(&path).map_err(unusable)?;
+        Ok(StateFolder { path, run, found, _lock: lock })
+    }
+
+    /// Tells others who has the folder and where it answers.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn tell(&self, api: &str) -> io::Result<()> {
+        let mut file = File::create(self.path.join("run"))?;
+        writeln!(file, "{}\n{}\n{api}", std::process::id(), self.run)
+    }
+
+    /// The file of a unit's snapshot.
+    pub fn snapshot(&self, unit: &str) -> PathBuf {
+        self.path.join("snapshots").join(format!("{unit}.json"))
+    }
+
+    /// The folder of the logs.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// Removes what only a running environment needs. Logs and events stay.
+    pub fn leave(self) {
+        // What cannot be removed now is removed by the next start.
+        let _ = clear(&self.path);
+    }
+}
+
+/// What the guard does to the folder once everything of the run `run` is gone: nothing if another run has it by now.
+pub(crate) fn clear_after(path: &Path, run: &str) {
+    let Ok(lock) = open_lock(path) else { return };
+    if lock.try_lock().is_ok() && read_run(path).is_some_and(|earlier| earlier.run == run) {
+        let _ = clear(path);
+    }
+}
+
+struct EarlierRun {
+    pid: String,
+    run: String,
+    api: String,
+}
+
+fn read_run(path: &Path) -> Option<EarlierRun> {
+    let text = fs::read_to_string(path.join("run")).ok()?;
+    let mut lines = text.lines().map(str::to_owned);
+    Some(EarlierRun { pid: lines.next()?, run: lines.next()?, api: lines.next().unwrap_or_default() })
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock"))
+}
+
+/// Takes the lock. A holder whose agent is dead is its guard, which is about to end: it is waited for.
+fn await_lock(lock: &File, path: &Path) -> Result<(), StateError> {
+    let deadline = Instant::now() + GUARD_TIME;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(StateError::Unusable(path.to_owned(), error)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let earlier = read_run(path);
+        let pid = earlier.as_ref().map_or("–", |run| &run.pid);
+        let alive = pid.parse().ok().and_then(tree::identify).is_some();
+        if alive || Instant::now() > deadline {
+            let api = earlier.as_ref().map_or("–", |run| &run.api);
+            return Err(StateError::Taken { pid: pid.into(), api: api.into() });
+        }
+        // The file system does not tell when a lock is given back, other than by holding us up without a bound.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Ends the processes of a run that was killed together with its guard.
+fn end_earlier_run(path: &Path) -> Result<Option<String>, StateError> {
+    let Some(earlier) = read_run(path) else { return Ok(None) };
+    let signs = Signs { leaders: vec![], marks: vec![format!("{RUN}={}", earlier.run)] };
+    let left = tree::members(&signs).len();
+    if let Some(id) = kill_all(&signs, GUARD_TIME) {
+        return Err(StateError::Undead(id.pid));
+    }
+    Ok(Some(format!("the last run (process {}) did not end well; {left} processes of it were ended", earlier.pid)))
+}
+
+/// Kills all that belong until none is left. Who is left after `within` is the answer.
+pub(crate) fn kill_all(signs: &Signs, within: Duration) -> Option<tree::Id> {
+    let deadline = Instant::now() + within;
+    loop {
+        let members = tree::members(signs);
+        let first = *members.first()?;
+        if Instant::now() > deadline {
+            return Some(first);
+        }
+        for id in members {
+            // Who may not be killed by us is still there the next time, and in the end told.
+            let _ = tree::signal(id, Signal::KILL);
+        }
+        // Between the signal and the end of a process there is nothing to wait on for one who is not its parent.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn clear(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path.join("snapshots"))? {
+        fs::remove_file(entry?.path())?;
+    }
+    match fs::remove_file(path.join("run")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_holder_who_is_named_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = StateFolder::take(folder.path(), "one".into()).unwrap();
+        held.tell("127.0.0.1:7700").unwrap();
+        let error = StateFolder::take(folder.path(), "two".into()).unwrap_err().to_string();
+        assert!(error.contains(&std::process::id().to_string()) && error.contains("127.0.0.1:7700"), "{error}");
+        fs::write(held.snapshot("a-1"), "{}").unwrap();
+        clear_after(&held.path, "one");
+        assert!(held.snapshot("a-1").exists(), "the guard of a run leaves the folder to whoever has it");
+        held.leave();
+        let next = StateFolder::take(folder.path(), "three".into()).unwrap();
+        assert!(next.found.is_none() && !next.snapshot("a-1").exists());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = format!("state-test-{}", std::process::id());
+        let mut child = std::process::Command::new("sleep").arg("60").env(RUN, &run).spawn().unwrap();
+        let held = StateFolder::take(folder.path(), run).unwrap();
+        held.tell("").unwrap();
+        drop(held);
+        let next = StateFolder::take(folder.path(), "next".into()).unwrap();
+        assert!(next.found.unwrap().contains("1 processes"));
+        assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_says_so() {
+        let error = StateFolder::take(Path::new("/proc/no"), "x".into()).unwrap_err().to_string();
+        assert!(error.contains("/proc/no") && error.contains("--state-dir"), "{error}");
+    }
+}

@@ -1,0 +1,507 @@
+//! An environment's life on this machine: take the folder, start the guard, build, run until stopped, leave nothing.
+
+use crate::act::{Hands, News, mesh_variables, read};
+use crate::agent::Agent;
+use crate::child::{self, Input, Launch};
+use crate::desired::{Desired, Service};
+use crate::events::{Events, Happening};
+use crate::guard::Guard;
+use crate::logs::{Logs, Show};
+use crate::observed::Fact;
+use crate::ports;
+use crate::progress::Progress;
+use crate::serve;
+use crate::state::{StateError, StateFolder};
+use crate::terminal::Terminal;
+use crate::tree::{self, Id, Signs};
+use net::clock::Clock;
+use rustix::process::Signal;
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal as Arrivals, SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::LocalSet;
+
+/// A command that was told to end with the environment has so long before it is killed.
+const COMMAND_GRACE: Duration = Duration::from_secs(5);
+/// So many lines of an app are shown when it is what the start failed by.
+const LAST_LINES: usize = 20;
+
+/// How to bring an environment up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The binary that is also sidecar and guard.
+    pub program: PathBuf,
+    /// Where logs, events and snapshots are kept.
+    pub state: PathBuf,
+    /// Where the API is to answer.
+    pub api: Wish,
+    /// Where requests from outside are to come in; only if the environment has an edge.
+    pub edge: Option<Wish>,
+    /// Run when all is ready; empty: run until stopped.
+    pub command: Vec<String>,
+    /// Whether to show what apps write.
+    pub show_apps: bool,
+}
+
+/// An address that is wished for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// Exactly this one.
+    Exactly(SocketAddr),
+    /// This one, or the next free port.
+    OrNext(SocketAddr),
+}
+
+/// Why an environment could not even begin to start.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// Its folder cannot be had.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// There are no ports.
+    #[error(transparent)]
+    Port(#[from] ports::NoPort),
+    /// An address that was given is taken.
+    #[error("{what} cannot listen at {address}, which was asked for: {why}")]
+    Taken {
+        /// Who.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the operating system said.
+        why: io::Error,
+    },
+    /// The guard does not start.
+    #[error("the guard `{0} guard` does not start: {1}")]
+    Guard(PathBuf, io::Error),
+    /// A step of the operating system failed that never does.
+    #[error("{0}: {1}")]
+    System(&'static str, io::Error),
+}
+
+/// Brings `desired` up, runs it, and returns the exit status: that of the command, 0 after a stop that was asked for,
+/// 1 when the environment did not start.
+///
+/// # Errors
+/// As [`UpError`] says; nothing runs then.
+pub fn up(desired: Desired, options: Options) -> Result<u8, UpError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| UpError::System("the runtime does not start", e))?;
+    let width = desired.units.iter().map(|unit| unit.name.as_str().len()).max().unwrap_or(0);
+    let (terminal, writer) = Terminal::begin(width);
+    let local = LocalSet::new();
+    let ended = local.block_on(&runtime, live(desired, options, terminal));
+    // Tasks that are left hold the terminal, whose writer would wait for them.
+    drop(local);
+    drop(runtime);
+    writer.finish();
+    ended
+}
+
+async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<u8, UpError> {
+    let signals = Signals::begin().map_err(|e| UpError::System("signals cannot be heard", e))?;
+    // Orphans of apps come to us, and so can be found and ended.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|e| UpError::System("orphans cannot be taken in", e.into()))?;
+    let run = format!("{:016x}", net::random::seed());
+    let state = StateFolder::take(&options.state, run)?;
+    state.found.iter().for_each(|found| terminal.say(found));
+    let (listener, api) = listen(options.api, &terminal).await?;
+    let edge = desired.edge.as_ref().map(|_| options.edge.unwrap_or(Wish::OrNext(api)));
+    let edge = edge.map(|wish| place(wish, "the edge", &terminal)).transpose()?;
+    state.tell(&api.to_string()).map_err(|e| StateError::Unusable(state.path.clone(), e))?;
+    let guard = Guard::begin(&options.program, &state.path, &state.run).await;
+    let guard = guard.map_err(|e| UpError::Guard(options.program.clone(), e))?;
+    let (sender, news) = channel(1024);
+    let logs = Logs::begin(&state.logs(), terminal.clone(), options.show_apps);
+    let events = Events::begin(&state.path.join("events.jsonl"));
+    let hands = Hands::begin(options.program.clone(), state, &desired, edge, sender.clone())?;
+    let progress = Progress::begin(terminal, &options.command);
+    let agent = Rc::new(RefCell::new(Agent::begin(desired, hands, logs, events, api)));
+    let poke = Rc::new(Notify::new());
+    let (shared, poked) = (agent.clone(), poke.clone());
+    let handler = move |request| serve::answer(shared.clone(), poked.clone(), request);
+    let server = tokio::task::spawn_local(net::admin::serve(listener, handler));
+    let mut life = Life { agent, guard, signals, news, sender, poke, progress, command: None, status: 0 };
+    let status = life.run(&options).await;
+    server.abort();
+    let Life { agent, guard, .. } = life;
+    guard.dismiss().await;
+    // The server's last answers may still hold the agent; the folder is left by its path all the same.
+    if let Some(agent) = Rc::into_inner(agent) {
+        agent.into_inner().hands.state.leave();
+    }
+    Ok(status)
+}
+
+async fn listen(wish: Wish, terminal: &Terminal) -> Result<(TcpListener, SocketAddr), UpError> {
+    let address = place(wish, "the API", terminal)?;
+    let taken = |why| UpError::Taken { what: "the API", address, why };
+    let listener = TcpListener::bind(address).await.map_err(taken)?;
+    let address = listener.local_addr().map_err(taken)?;
+    Ok((listener, address))
+}
+
+/// The address that is wished for, or the next free one, said aloud.
+fn place(wish: Wish, what: &'static str, terminal: &Terminal) -> Result<SocketAddr, UpError> {
+    let (Wish::Exactly(address) | Wish::OrNext(address)) = wish;
+    let why = match std::net::TcpListener::bind(address) {
+        Ok(_) => return Ok(address),
+        Err(why) => why,
+    };
+    let next = if let Wish::OrNext(_) = wish { ports::next_free(address) } else { None };
+    let Some(next) = next else { return Err(UpError::Taken { what, address, why }) };
+    terminal.say(&format!("{address} is taken: {what} listens at {next}"));
+    Ok(next)
+}
+
+/// What asks us to stop, and what tells of ended children.
+struct Signals {
+    interrupt: Arrivals,
+    terminate: Arrivals,
+    hangup: Arrivals,
+    child: Arrivals,
+}
+
+impl Signals {
+    fn begin() -> io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            child: signal(SignalKind::child())?,
+        })
+    }
+
+    async fn stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "interrupted",
+            _ = self.terminate.recv() => "terminated",
+            _ = self.hangup.recv() => "terminal-closed",
+        }
+    }
+}
+
+/// A running environment.
+struct Life {
+    agent: Rc<RefCell<Agent>>,
+    guard: Guard,
+    signals: Signals,
+    news: Receiver<News>,
+    sender: Sender<News>,
+    poke: Rc<Notify>,
+    progress: Progress,
+    command: Option<(Child, Id)>,
+    status: u8,
+}
+
+/// What the loop wakes up for.
+enum Wake {
+    News(News),
+    Poked,
+    Stop(&'static str),
+    ChildEnded,
+    GuardEnded,
+    CommandEnded(io::Result<std::process::ExitStatus>),
+    Time,
+}
+
+impl Life {
+    async fn run(&mut self, options: &Options) -> u8 {
+        self.happen("environment-starting", None, "the environment is being started");
+        self.progress.starting(&self.agent.borrow());
+        if !self.build().await {
+            return 1;
+        }
+        let mut began = false;
+        loop {
+            let (wake, happened) = self.agent.borrow_mut().turn();
+            happened.iter().for_each(|event| self.progress.event(&self.agent.borrow(), event));
+            if self.agent.borrow().observed.stopping.is_some() && self.agent.borrow().observed.all_gone() {
+                self.happen("environment-stopped", None, "nothing of it runs any more");
+                return self.status;
+            }
+            if !began {
+                began = self.began(options).await;
+            }
+            match self.next(wake).await {
+                Wake::News(news) => self.take(news).await,
+                Wake::Poked | Wake::Time => {}
+                Wake::Stop(why) => {
+                    if self.on_signal(why).await {
+                        return 130;
+                    }
+                }
+                Wake::ChildEnded => self.reap(),
+                Wake::GuardEnded => self.on_guard_ended(options).await,
+                Wake::CommandEnded(status) => self.on_command_ended(status),
+            }
+        }
+    }
+
+    async fn next(&mut self, wake: model::Moment) -> Wake {
+        let clock: Clock = self.agent.borrow().clock;
+        let time = async {
+            match clock.instant(wake) {
+                // Far away, or never: something else will happen first.
+                Some(instant) => tokio::time::sleep_until(instant.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let command = async {
+            match &mut self.command {
+                Some((child, _)) => child.wait().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // A stop is heard however much an app writes.
+            biased;
+            why = self.signals.stop() => Wake::Stop(why),
+            _ = self.signals.child.recv() => Wake::ChildEnded,
+            () = self.poke.notified() => Wake::Poked,
+            status = command => Wake::CommandEnded(status),
+            () = self.guard.ended() => Wake::GuardEnded,
+            Some(news) = self.news.recv() => Wake::News(news),
+            () = time => Wake::Time,
+        }
+    }
+
+    /// Takes in what came, and what came with it, before the next plan.
+    async fn take(&mut self, news: News) {
+        let mut news = Some(news);
+        while let Some(next) = news {
+            // A guard that is gone is replaced, and told of all who run then.
+            match &next {
+                News::Came(id) => drop(self.guard.add(*id).await),
+                News::Went(id) => drop(self.guard.remove(*id).await),
+                News::Fact(_) | News::Line(..) => {}
+            }
+            let may_plan = self.agent.borrow_mut().on(next);
+            news = if may_plan { None } else { self.news.try_recv().ok() };
+        }
+    }
+
+    /// Whether the start is over: ready and told, or failed and being stopped.
+    async fn began(&mut self, options: &Options) -> bool {
+        let (ready, failed, stopping) = {
+            let agent = self.agent.borrow();
+            let observed = &agent.observed;
+            (observed.ready, observed.failed_start(&agent.desired), observed.stopping.is_some())
+        };
+        if let (Some((at, why)), false) = (failed, stopping) {
+            self.fail(at, &why);
+            return true;
+        }
+        if ready && !stopping {
+            self.progress.ready(&self.agent.borrow());
+            if !options.command.is_empty() {
+                self.start_command(&options.command).await;
+            }
+        }
+        ready || stopping
+    }
+
+    fn fail(&mut self, at: usize, why: &str) {
+        let words = {
+            let agent = self.agent.borrow();
+            let name = agent.desired.units[at].name.to_string();
+            let app = agent.logs.tail(&name, LAST_LINES);
+            let name = if app.is_empty() { format!("{name}.sidecar") } else { name };
+            (agent.logs.tail(&name, LAST_LINES), agent.logs.path(&name))
+        };
+        self.progress.failed(why, &words.0, &words.1);
+        self.happen("environment-failed", Some("start-failed"), why);
+        self.status = 1;
+        self.stop("start-failed");
+    }
+
+    fn stop(&mut self, why: &str) {
+        let mut agent = self.agent.borrow_mut();
+        let agent = &mut *agent;
+        agent.observed.on(Fact::Stop(why.into()), &agent.desired, agent.clock.now());
+    }
+
+    fn happen(&mut self, kind: &'static str, reason: Option<&str>, text: &str) {
+        let reason = reason.map(str::to_owned);
+        let happening = Happening { kind, reason, text: text.into(), ..Happening::default() };
+        self.agent.borrow_mut().happen(happening);
+    }
+
+    /// The first signal stops in order, the second kills at once. True if all is over.
+    async fn on_signal(&mut self, why: &'static str) -> bool {
+        if self.agent.borrow().observed.stopping.is_some() {
+            self.progress.say("asked again: everything is killed at once");
+            self.end_command(Signal::KILL);
+            self.agent.borrow().hands.kill_all();
+            self.happen("environment-stopped", Some("killed"), "everything was killed at once");
+            return true;
+        }
+        self.progress.stopping();
+        self.stop(why);
+        if self.command.is_some() {
+            self.end_command(Signal::TERM);
+            let (child, _) = self.command.as_mut().expect("it was there just now");
+            if let Ok(status) = tokio::time::timeout(COMMAND_GRACE, child.wait()).await {
+                self.on_command_ended(status);
+            } else {
+                self.end_command(Signal::KILL);
+            }
+        }
+        false
+    }
+
+    fn reap(&self) {
+        let mut known = self.agent.borrow().hands.children.clone();
+        known.push(self.guard.pid);
+        known.extend(self.command.as_ref().and_then(|(_, id)| u32::try_from(id.pid).ok()));
+        tree::reap_orphans(&known);
+    }
+
+    async fn on_guard_ended(&mut self, options: &Options) {
+        self.happen("guard-exited", None, "the guard ended; another one is started");
+        let (path, run, running) = {
+            let hands = &self.agent.borrow().hands;
+            (hands.state.path.clone(), hands.state.run.clone(), hands.running())
+        };
+        match Guard::begin(&options.program, &path, &run).await {
+            Ok(guard) => {
+                self.guard = guard;
+                for id in running {
+                    drop(self.guard.add(id).await);
+                }
+            }
+            Err(error) => {
+                // Without it a `kill -9` would leave orphans: better to stop in order while we can.
+                self.progress.say(&format!("no guard can be started ({error}): everything is stopped"));
+                self.status = 1;
+                self.stop("no-guard");
+            }
+        }
+    }
+
+    async fn start_command(&mut self, words: &[String]) {
+        let (program, arguments) = words.split_first().expect("the caller has seen that it is not empty");
+        let mut command = Command::new(program);
+        child::strip(&mut command);
+        command.args(arguments);
+        {
+            let agent = self.agent.borrow();
+            command.envs(agent.hands.addresses.first().map(|a| mesh_variables(a.outbound)).into_iter().flatten());
+            command.env("OUTRIGGER_API", agent.api.to_string());
+            let edge = agent.hands.addresses.first().and_then(|a| a.edge);
+            command.envs(edge.map(|edge| ("OUTRIGGER_EDGE", format!("http://{edge}"))));
+        }
+        // It stays in our group, so that it may use the terminal.
+        match command.spawn() {
+            Ok(child) => {
+                if let Some(id) = child.id().and_then(tree::identify) {
+                    drop(self.guard.add(id).await);
+                    self.command = Some((child, id));
+                }
+            }
+            Err(error) => {
+                self.progress.say(&format!("`{program}` cannot be started: {error}"));
+                self.status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+                self.stop("command-not-started");
+            }
+        }
+    }
+
+    fn on_command_ended(&mut self, status: io::Result<std::process::ExitStatus>) {
+        let exit = child::exit(status);
+        self.command = None;
+        self.status = match exit {
+            crate::observed::Exit::Code(code) => u8::try_from(code).unwrap_or(1),
+            // What shells say of a command that a signal ended.
+            crate::observed::Exit::Signal(signal) => u8::try_from(128 + signal).unwrap_or(1),
+            crate::observed::Exit::NotStarted => 1,
+        };
+        self.happen("command-ended", Some(&exit.word()), "the command has ended");
+        self.stop("command-ended");
+    }
+
+    fn end_command(&self, signal: Signal) {
+        let Some((_, id)) = &self.command else { return };
+        for member in tree::members(&Signs { leaders: vec![*id], marks: vec![] }) {
+            // Who has ended by itself needs no signal.
+            let _ = tree::signal(member, signal);
+        }
+    }
+
+    /// Builds what is to be built, one after the other. False if one failed or a stop was asked for.
+    async fn build(&mut self) -> bool {
+        let services = self.agent.borrow().desired.services.clone();
+        for service in services.iter().filter(|service| !service.build.is_empty()) {
+            if !self.build_one(service).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn build_one(&mut self, service: &Service) -> bool {
+        let name = format!("{}.build", service.name);
+        self.progress.say(&format!("{}: {}", service.name, service.build.join(" ")));
+        let launch = Launch {
+            program: PathBuf::from(&service.build[0]),
+            arguments: service.build[1..].to_vec(),
+            folder: service.folder.clone(),
+            variables: service.variables.iter().map(|(k, v)| (k.clone(), v.into())).collect(),
+            input: Input::Nothing,
+        };
+        let spawned = match child::spawn(&launch) {
+            Ok(spawned) => spawned,
+            Err(error) => return self.build_failed(service, &name, &format!("cannot be started: {error}")),
+        };
+        let (mut child, id) = (spawned.child, spawned.id);
+        drop(self.guard.add(id).await);
+        let reader = read(spawned.output, name.clone(), Show::No, self.sender.clone());
+        let status = loop {
+            tokio::select! {
+                status = child.wait() => break child::exit(status),
+                _ = self.signals.stop() => {
+                    tree::signal_group(id, Signal::KILL);
+                    self.progress.stopping();
+                    return false;
+                }
+                Some(news) = self.news.recv() => { self.agent.borrow_mut().on(news); }
+            }
+        };
+        let mut reader = reader;
+        while !reader.is_finished() {
+            tokio::select! {
+                _ = &mut reader => break,
+                Some(news) = self.news.recv() => { self.agent.borrow_mut().on(news); }
+            }
+        }
+        while let Ok(news) = self.news.try_recv() {
+            self.agent.borrow_mut().on(news);
+        }
+        drop(self.guard.remove(id).await);
+        if status == crate::observed::Exit::Code(0) {
+            return true;
+        }
+        self.build_failed(service, &name, &format!("ended by {status}"))
+    }
+
+    fn build_failed(&mut self, service: &Service, log: &str, why: &str) -> bool {
+        let why = format!("the build of {} failed: `{}` {why}", service.name, service.build.join(" "));
+        let (lines, path) = {
+            let agent = self.agent.borrow();
+            (agent.logs.tail(log, LAST_LINES), agent.logs.path(log))
+        };
+        self.progress.failed(&why, &lines, &path);
+        self.happen("environment-failed", Some("build-failed"), &why);
+        self.status = 1;
+        false
+    }
+}

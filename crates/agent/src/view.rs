@@ -1,0 +1,145 @@
+//! What the API says of the agent: shapes made from what should be and what is.
+
+use crate::agent::Agent;
+use crate::desired::{Desired, Kind};
+use crate::observed::{App, Drain, Ended, Observed, Sidecar, Wanted};
+use api::{
+    Environment, EnvironmentState, Instance, InstanceState, Instances, Operation, OperationState, Progress,
+    Service, Services, VERSION, rfc3339,
+};
+use model::Moment;
+use std::net::SocketAddr;
+
+/// How far a unit is, in one word.
+pub(crate) fn state(desired: &Desired, observed: &Observed, at: usize) -> InstanceState {
+    let unit = &observed.units[at];
+    let leaving = observed.stopping.is_some() || unit.wanted == Wanted::Restart;
+    match (unit.app, unit.sidecar) {
+        (App::Done, _) => InstanceState::Done,
+        (App::Failed, _) => InstanceState::Failed,
+        (App::Stopping(..), _) => InstanceState::Stopping,
+        (App::Up(_), _) if unit.drain != Drain::No => InstanceState::Draining,
+        (App::Up(_), _) if leaving && !unit.published => InstanceState::Draining,
+        (App::Up(_), _) if observed.in_rotation(desired, at) => InstanceState::InRotation,
+        (App::Up(_), _) if is_job(desired, at) => InstanceState::Starting,
+        (App::Up(_), _) => InstanceState::OutOfRotation,
+        (App::Starting(_), _) => InstanceState::Starting,
+        (App::None, Sidecar::Ready(_)) => InstanceState::InRotation,
+        (_, Sidecar::Stopping(..)) => InstanceState::Stopping,
+        (_, Sidecar::Starting(_)) => InstanceState::SidecarStarting,
+        (App::Absent(_), Sidecar::Ready(_)) if unit.app_failures > 0 => InstanceState::BackingOff,
+        (App::Absent(_), Sidecar::Ready(_)) => InstanceState::Waiting,
+        (App::Absent(_) | App::None, Sidecar::Absent(_)) if unit.sidecar_failures > 0 && !leaving => {
+            InstanceState::BackingOff
+        }
+        (App::Absent(_) | App::None, Sidecar::Absent(_)) => InstanceState::Stopped,
+    }
+}
+
+fn is_job(desired: &Desired, at: usize) -> bool {
+    desired.service(at).is_some_and(|service| service.kind == Kind::Job)
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}/")
+}
+
+impl Agent {
+    /// The environment as a whole.
+    pub(crate) fn environment(&self) -> Environment {
+        let edge = self.hands.addresses.first();
+        let state = match () {
+            () if self.observed.failed_start(&self.desired).is_some() => EnvironmentState::Failed,
+            () if self.observed.stopping.is_some() => EnvironmentState::Stopping,
+            () if self.observed.ready => EnvironmentState::Ready,
+            () => EnvironmentState::Starting,
+        };
+        Environment {
+            version: VERSION,
+            name: self.desired.name.clone(),
+            state,
+            folder: self.desired.folder.display().to_string(),
+            state_folder: self.hands.state.path.display().to_string(),
+            pid: std::process::id(),
+            since: rfc3339(self.since),
+            api: url(self.api),
+            edge: edge.and_then(|a| a.edge).map(url),
+            outbound: edge.map(|a| url(a.outbound)),
+        }
+    }
+
+    /// All services.
+    pub(crate) fn services(&self) -> Services {
+        let services = (0..self.desired.services.len()).map(|index| self.service(index)).collect();
+        Services { version: VERSION, services }
+    }
+
+    fn service(&self, index: usize) -> Service {
+        let service = &self.desired.services[index];
+        let units: Vec<usize> = self.desired.instances(index).collect();
+        let wanted = [InstanceState::InRotation, InstanceState::Done];
+        let there = units.iter().filter(|at| wanted.contains(&self.states[**at].0)).count();
+        Service {
+            name: service.name.to_string(),
+            kind: service.kind.word().into(),
+            instances: service.instances,
+            in_rotation: u32::try_from(there).unwrap_or(u32::MAX),
+            restarts: units.iter().map(|at| self.observed.units[*at].app_restarts).sum(),
+            dependencies: service.dependencies.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// All instances.
+    pub(crate) fn instances(&self) -> Instances {
+        let instances = (0..self.desired.units.len()).map(|at| self.instance(at)).collect();
+        Instances { version: VERSION, instances }
+    }
+
+    fn instance(&self, at: usize) -> Instance {
+        let (unit, addresses) = (&self.observed.units[at], &self.hands.addresses[at]);
+        let (state, since) = self.states[at];
+        let fine = matches!(state, InstanceState::InRotation | InstanceState::Done);
+        Instance {
+            name: self.desired.units[at].name.to_string(),
+            service: self.desired.service(at).map(|s| s.name.to_string()),
+            state,
+            reason: unit.reason.clone().filter(|_| !fine),
+            since: rfc3339(since),
+            pid: unit.app_pid,
+            sidecar_pid: unit.sidecar_pid,
+            app: addresses.app.map(|a| a.to_string()),
+            inbound: addresses.inbound.map(|a| a.to_string()),
+            outbound: Some(addresses.outbound.to_string()),
+            admin: Some(addresses.admin.to_string()),
+            restarts: unit.app_restarts,
+            sidecar_restarts: unit.sidecar_run.saturating_sub(1),
+        }
+    }
+
+    /// How far the operation `id` is, with what happened after step `after`; none if there is no such operation.
+    pub(crate) fn operation(&self, id: u64, after: u64) -> Option<Operation> {
+        let operation = self.observed.operations.iter().find(|operation| operation.id == id)?;
+        let steps = (1u64..).zip(&operation.progress).filter(|(seq, _)| *seq > after);
+        let progress =
+            |(seq, (at, text)): (u64, &(Moment, String))| Progress { seq, time: self.wall(*at), text: text.clone() };
+        Some(Operation {
+            version: VERSION,
+            id,
+            state: match operation.ended {
+                None => OperationState::Running,
+                Some(Ended::Done) => OperationState::Done,
+                Some(Ended::Failed) => OperationState::Failed,
+            },
+            done: operation.done,
+            total: operation.total,
+            progress: steps.map(progress).collect(),
+            next: operation.progress.len() as u64,
+        })
+    }
+
+    /// A moment of the plan as a time of day.
+    fn wall(&self, moment: Moment) -> String {
+        let ago = moment.until(self.clock.now());
+        rfc3339(std::time::SystemTime::now().checked_sub(ago).unwrap_or(self.since))
+    }
+}
