@@ -169,7 +169,12 @@ impl Hands {
         let Spawned { mut child, id, output } = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
-                return self.tell(News::Fact(Fact::SidecarExited(at, run, Exit::NotStarted, error.to_string())));
+                return self.tell(News::Fact(Fact::SidecarExited(
+                    at,
+                    run,
+                    Exit::NotStarted,
+                    error.to_string(),
+                )));
             }
         };
         self.processes[at].lifeline = child.stdin.take();
@@ -201,7 +206,8 @@ impl Hands {
         if let Ok(new) = choose(&mut self.ports, desired, at, old.edge) {
             let old = std::mem::replace(&mut self.addresses[at], new);
             let services = old.services.iter().map(|(_, address)| *address);
-            let given = old.app.into_iter().chain(old.inbound).chain([old.outbound, old.admin]).chain(services);
+            let given =
+                old.app.into_iter().chain(old.inbound).chain([old.outbound, old.admin]).chain(services);
             given.for_each(|address| self.ports.give_back(address));
         }
     }
@@ -308,7 +314,8 @@ impl Hands {
     fn publish(&self, at: usize, desired: &Desired, observed: &Observed) {
         let (run, generation) = (observed.units[at].sidecar_run, observed.generation);
         if let Err(error) = self.write_snapshot(at, desired, observed) {
-            let fact = Fact::ReloadRefused(at, run, generation, format!("its file cannot be written: {error}"));
+            let fact =
+                Fact::ReloadRefused(at, run, generation, format!("its file cannot be written: {error}"));
             return self.tell(News::Fact(fact));
         }
         let admin = self.addresses[at].admin;

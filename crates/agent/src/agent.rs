@@ -54,7 +54,19 @@ impl Agent {
         let observed = Observed::begin(&desired);
         let states = vec![(InstanceState::Stopped, now); desired.units.len()];
         let (clock, changed) = (Clock::start(), Rc::default());
-        Agent { desired, observed, events, logs, hands, clock, states, since: now, api, changed, operations: 0 }
+        Agent {
+            desired,
+            observed,
+            events,
+            logs,
+            hands,
+            clock,
+            states,
+            since: now,
+            api,
+            changed,
+            operations: 0,
+        }
     }
 
     /// Takes in what a task brought. True if the plan may be another one now.

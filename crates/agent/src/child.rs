@@ -87,7 +87,10 @@ pub(crate) fn strip(command: &mut Command) {
 }
 
 /// Gives `line` every line that comes out of `output`, until nobody holds its other end any more.
-pub(crate) async fn read_lines<F: Future<Output = ()>>(mut output: Receiver, mut line: impl FnMut(String) -> F) {
+pub(crate) async fn read_lines<F: Future<Output = ()>>(
+    mut output: Receiver,
+    mut line: impl FnMut(String) -> F,
+) {
     let mut splitter = Splitter::default();
     let mut bytes = vec![0; 8 << 10];
     let mut whole = Vec::new();

@@ -2,7 +2,9 @@
 //!
 //! The manifests are turned into this once; it does not change while the environment runs.
 
-use model::{Bounds, EdgeRoute, InstanceName, ServiceName, Settings};
+use model::{
+    Bounds, EdgeRoute, Environment, EnvironmentService, InstanceName, ServiceKind, ServiceName, Settings,
+};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,8 +29,8 @@ pub struct Desired {
 /// The way in from outside.
 #[derive(Clone, Debug)]
 pub struct Edge {
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// Where it listens, or at the next free port.
+    pub listen: SocketAddr,
     /// Which path goes where.
     pub routes: Vec<EdgeRoute>,
 }
@@ -156,7 +158,64 @@ impl BackOff {
     }
 }
 
+/// A job that does not end well is tried so often in all: its next run would most likely end like its last.
+const ATTEMPTS: u32 = 3;
+
+impl Service {
+    fn of(service: &EnvironmentService) -> Service {
+        let manifest = &service.manifest;
+        let liveness = |l: &model::Liveness| Liveness {
+            probe: Probe::of(&l.probe),
+            every: l.period,
+            timeout: l.timeout,
+            failures: l.failures,
+        };
+        Service {
+            name: manifest.name.clone(),
+            kind: if manifest.kind == ServiceKind::Job { Kind::Job } else { Kind::Service },
+            instances: service.instances,
+            build: manifest.run.build.clone(),
+            command: manifest.run.command.clone(),
+            folder: service.folder.clone(),
+            variables: service.environment.clone().into_iter().collect(),
+            dependencies: manifest.outgoing.clone(),
+            for_callers: service.for_callers(),
+            for_app: service.for_app(),
+            startup: Startup {
+                probe: Probe::of(&manifest.startup.probe),
+                every: manifest.startup.period,
+                timeout: manifest.startup.timeout,
+                within: manifest.startup.within,
+            },
+            liveness: manifest.liveness.as_ref().map(liveness),
+            stop_grace: manifest.run.stop_grace,
+            back_off: BackOff { first: manifest.restart.back_off, at_most: manifest.restart.at_most },
+            attempts: ATTEMPTS,
+            rank: 0,
+        }
+    }
+}
+
+impl Probe {
+    fn of(probe: &model::Probe) -> Probe {
+        match probe {
+            model::Probe::Http(path) => Probe::Http(path.clone()),
+            model::Probe::Tcp => Probe::Tcp,
+        }
+    }
+}
+
 impl Desired {
+    /// What the manifests in `folder` say.
+    pub fn of(environment: &Environment, folder: PathBuf) -> Desired {
+        let edge = environment.edge.as_ref().map(|edge| Edge {
+            listen: edge.listen.unwrap_or(model::Edge::LISTEN),
+            routes: edge.routes.clone(),
+        });
+        let services = environment.services.iter().map(Service::of).collect();
+        Desired::new(environment.name.to_string(), folder, services, edge, Bounds::default())
+    }
+
     /// The environment of these services; ranks and units are worked out here.
     pub fn new(
         name: String,

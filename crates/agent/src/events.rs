@@ -11,7 +11,7 @@ const KEPT: usize = 5_000;
 
 /// All events of a run.
 #[derive(Debug)]
-pub struct Events {
+pub(crate) struct Events {
     recent: VecDeque<Event>,
     last: u64,
     file: BoundedFile,
@@ -19,27 +19,27 @@ pub struct Events {
 
 /// What happened, before it has a number and a time.
 #[derive(Clone, Debug, Default)]
-pub struct Happening {
+pub(crate) struct Happening {
     /// What, in one word.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// Of which service.
-    pub service: Option<String>,
+    pub(crate) service: Option<String>,
     /// Of which instance.
-    pub instance: Option<String>,
+    pub(crate) instance: Option<String>,
     /// Why, in one word.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// A sentence for people.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl Events {
     /// No events yet; they will be appended to `file`.
-    pub fn begin(file: &Path) -> Events {
+    pub(crate) fn begin(file: &Path) -> Events {
         Events { recent: VecDeque::new(), last: 0, file: BoundedFile::new(file) }
     }
 
     /// Keeps what happened.
-    pub fn add(&mut self, happening: Happening) -> &Event {
+    pub(crate) fn add(&mut self, happening: Happening) -> &Event {
         self.last += 1;
         let event = Event {
             seq: self.last,
@@ -58,13 +58,8 @@ impl Events {
         self.recent.back().expect("one was pushed just now")
     }
 
-    /// The number of the last event.
-    pub fn last(&self) -> u64 {
-        self.last
-    }
-
     /// What is asked for, as far as it is still known.
-    pub fn answer(&self, query: Query) -> Answer {
+    pub(crate) fn answer(&self, query: Query) -> Answer {
         let after = query.after.unwrap_or(0);
         let oldest = self.recent.front().map_or(self.last + 1, |event| event.seq);
         let asked: Vec<&Event> = self.recent.iter().filter(|event| event.seq > after).collect();
@@ -94,10 +89,10 @@ mod tests {
             events.add(happening(&number.to_string()));
         }
         let all = events.answer(Query::after(0, Duration::ZERO));
-        assert_eq!((all.events.len(), all.lost, all.next), (KEPT, 10, events.last()));
+        assert_eq!((all.events.len(), all.lost, all.next), (KEPT, 10, 5010));
         let newest = events.answer(Query::tail(2));
         assert_eq!(newest.events.iter().map(|e| e.seq).collect::<Vec<_>>(), [5009, 5010]);
-        assert!(events.answer(Query::after(events.last(), Duration::ZERO)).events.is_empty());
+        assert!(events.answer(Query::after(all.next, Duration::ZERO)).events.is_empty());
         let text = std::fs::read_to_string(&path).unwrap();
         let first: Event = api::decode(text.lines().next().unwrap()).unwrap();
         assert_eq!((first.seq, first.text.as_str()), (1, "0"));

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// A file is put aside when it has reached this many bytes; one that was put aside is kept.
-pub const BOUND: u64 = 10 << 20;
+pub(crate) const BOUND: u64 = 10 << 20;
 
 /// Lines appended to a file. A disk that is full or gone stops the writing, not the environment.
 #[derive(Debug)]
-pub struct BoundedFile {
+pub(crate) struct BoundedFile {
     path: PathBuf,
     bound: u64,
     open: Option<(File, u64)>,
@@ -17,12 +17,12 @@ pub struct BoundedFile {
 
 impl BoundedFile {
     /// Appends to the file at `path`, which appears with its first line.
-    pub fn new(path: &Path) -> BoundedFile {
+    pub(crate) fn new(path: &Path) -> BoundedFile {
         BoundedFile { path: path.to_owned(), bound: BOUND, open: None }
     }
 
     /// Appends a line.
-    pub fn append(&mut self, line: &[u8]) {
+    pub(crate) fn append(&mut self, line: &[u8]) {
         // What cannot be written is lost in the file only; terminal and API have it.
         if self.try_append(line).is_err() {
             self.open = None;

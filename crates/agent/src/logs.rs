@@ -16,7 +16,7 @@ pub(crate) const LONGEST_LINE: usize = 16 << 10;
 
 /// What all apps of a run wrote.
 #[derive(Debug)]
-pub struct Logs {
+pub(crate) struct Logs {
     folder: PathBuf,
     sources: BTreeMap<String, Source>,
     last: u64,
@@ -40,7 +40,7 @@ struct Line {
 
 /// Whether a line is also shown on the terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Show {
+pub(crate) enum Show {
     /// If lines of apps are shown at all.
     Yes,
     /// Never.
@@ -49,12 +49,12 @@ pub enum Show {
 
 impl Logs {
     /// Nothing was written yet; files will appear in `folder`. Without `shown` nothing goes to the terminal.
-    pub fn begin(folder: &Path, terminal: Terminal, shown: bool) -> Logs {
+    pub(crate) fn begin(folder: &Path, terminal: Terminal, shown: bool) -> Logs {
         Logs { folder: folder.to_owned(), sources: BTreeMap::new(), last: 0, terminal, shown }
     }
 
     /// Keeps a line that `name` wrote.
-    pub fn add(&mut self, name: &str, text: String, show: Show) {
+    pub(crate) fn add(&mut self, name: &str, text: String, show: Show) {
         self.last += 1;
         if self.shown && show == Show::Yes {
             self.terminal.app(name, &text);
@@ -75,19 +75,19 @@ impl Logs {
     }
 
     /// Where the lines of `name` are written down.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.log"))
     }
 
     /// The newest `count` lines of `name`, oldest first.
-    pub fn tail(&self, name: &str, count: usize) -> Vec<String> {
+    pub(crate) fn tail(&self, name: &str, count: usize) -> Vec<String> {
         let Some(source) = self.sources.get(name) else { return Vec::new() };
         let from = source.recent.len().saturating_sub(count);
         source.recent.iter().skip(from).map(|line| line.text.clone()).collect()
     }
 
     /// What is asked for of these sources together, in the order in which it was written.
-    pub fn answer(&self, names: &[String], query: Query) -> Answer {
+    pub(crate) fn answer(&self, names: &[String], query: Query) -> Answer {
         let after = query.after.unwrap_or(0);
         let mut lines = Vec::new();
         for name in names {

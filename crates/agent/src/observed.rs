@@ -254,9 +254,8 @@ impl Observed {
     /// Whether the sidecar `follower` has to be told of something.
     pub fn behind(&self, desired: &Desired, follower: usize) -> bool {
         let acked = self.units[follower].acked;
-        let news = |(at, u): (usize, &Unit)| {
-            u.changed > acked && (desired.follows(follower, at) || at == follower)
-        };
+        let news =
+            |(at, u): (usize, &Unit)| u.changed > acked && (desired.follows(follower, at) || at == follower);
         self.units.iter().enumerate().any(news)
     }
 
@@ -475,7 +474,12 @@ impl Observed {
             // The act has killed it with this news; its end is told by itself.
             unit.sidecar = Sidecar::Stopping(now, Killed::Yes);
             unit.sent = None;
-            self.note("killed", at, Some("reload-late"), "its sidecar did not confirm in time and is replaced");
+            self.note(
+                "killed",
+                at,
+                Some("reload-late"),
+                "its sidecar did not confirm in time and is replaced",
+            );
         }
     }
 
@@ -525,7 +529,8 @@ impl Observed {
             Action::KillApp(at) => {
                 let was = std::mem::replace(&mut self.units[*at].app, App::Stopping(now, Killed::Yes));
                 let since = if let App::Stopping(since, _) = was { since } else { now };
-                let text = format!("its app did not end within {} ms of SIGTERM", since.until(now).as_millis());
+                let text =
+                    format!("its app did not end within {} ms of SIGTERM", since.until(now).as_millis());
                 self.note("killed", *at, Some("grace-over"), text);
             }
             Action::Enter(at) => {

@@ -102,7 +102,11 @@ impl View<'_> {
     fn unit(&mut self, at: usize) -> Option<Action> {
         let unit = &self.observed.units[at];
         if self.observed.stopping.is_some() {
-            return if self.may_stop(at) { self.stop(at, unit, "stopping") } else { self.leave_if_gone(at, unit) };
+            return if self.may_stop(at) {
+                self.stop(at, unit, "stopping")
+            } else {
+                self.leave_if_gone(at, unit)
+            };
         }
         match unit.wanted {
             Wanted::Run => self.run(at, unit),
@@ -254,6 +258,9 @@ impl View<'_> {
 
     /// Whether the unit is where it should be in the end.
     fn is_there(&self, at: usize) -> bool {
+        if self.observed.units[at].wanted == Wanted::Restart {
+            return false;
+        }
         match self.desired.service(at).map(|service| service.kind) {
             None => self.observed.units[at].serves(),
             Some(Kind::Job) => matches!(self.observed.units[at].app, App::Done | App::Failed),

@@ -14,7 +14,7 @@ const KERNEL_LOWEST: u16 = 32_768;
 
 /// Hands out ports, each once.
 #[derive(Debug)]
-pub struct Ports {
+pub(crate) struct Ports {
     next: u16,
     below: u16,
     given: HashSet<u16>,
@@ -27,7 +27,7 @@ pub struct NoPort(u16);
 
 impl Ports {
     /// `seed` says where the search begins, so that two environments seldom meet.
-    pub fn begin(seed: u64) -> Ports {
+    pub(crate) fn begin(seed: u64) -> Ports {
         let below = kernel_range().filter(|low| *low > LOWEST + 2_000).unwrap_or(KERNEL_LOWEST);
         let span = u64::from(below - LOWEST);
         let offset = u16::try_from(seed % span).unwrap_or(0);
@@ -38,7 +38,7 @@ impl Ports {
     ///
     /// # Errors
     /// [`NoPort`] when all are taken.
-    pub fn take(&mut self) -> Result<SocketAddr, NoPort> {
+    pub(crate) fn take(&mut self) -> Result<SocketAddr, NoPort> {
         for _ in LOWEST..self.below {
             let port = self.next;
             self.next = if port + 1 < self.below { port + 1 } else { LOWEST };
@@ -52,18 +52,18 @@ impl Ports {
     }
 
     /// The port may be given out again.
-    pub fn give_back(&mut self, address: SocketAddr) {
+    pub(crate) fn give_back(&mut self, address: SocketAddr) {
         self.given.remove(&address.port());
     }
 }
 
 /// Whether one could listen at `address` now.
-pub fn is_free(address: SocketAddr) -> bool {
+pub(crate) fn is_free(address: SocketAddr) -> bool {
     TcpListener::bind(address).is_ok()
 }
 
 /// `address`, or the next one after it at which nobody listens: the port counts up.
-pub fn next_free(address: SocketAddr) -> Option<SocketAddr> {
+pub(crate) fn next_free(address: SocketAddr) -> Option<SocketAddr> {
     let ports = address.port()..=address.port().saturating_add(1000);
     ports.map(|port| SocketAddr::new(address.ip(), port)).find(|candidate| is_free(*candidate))
 }

@@ -7,23 +7,23 @@ use std::net::SocketAddr;
 
 /// The addresses of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Addresses {
+pub(crate) struct Addresses {
     /// Where the app listens.
-    pub app: Option<SocketAddr>,
+    pub(crate) app: Option<SocketAddr>,
     /// Where callers reach it.
-    pub inbound: Option<SocketAddr>,
+    pub(crate) inbound: Option<SocketAddr>,
     /// Where it reaches others by name.
-    pub outbound: SocketAddr,
+    pub(crate) outbound: SocketAddr,
     /// Where its sidecar tells about itself.
-    pub admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     /// Where it reaches each service that it calls: `NAME_URL`.
-    pub services: Vec<(ServiceName, SocketAddr)>,
+    pub(crate) services: Vec<(ServiceName, SocketAddr)>,
     /// Where requests from outside come in.
-    pub edge: Option<SocketAddr>,
+    pub(crate) edge: Option<SocketAddr>,
 }
 
 /// The snapshot of the unit `at`.
-pub fn snapshot(
+pub(crate) fn snapshot(
     desired: &Desired,
     observed: &Observed,
     addresses: &[Addresses],
@@ -38,13 +38,15 @@ pub fn snapshot(
         instance: Some(desired.units[at].name.clone()),
         listeners: listeners(desired, &addresses[at]),
         app: service.zip(addresses[at].app).map(|(s, address)| App { address, settings: s.for_app.clone() }),
-        services: called(desired, service).map(|(index, s)| known(desired, observed, addresses, index, s)).collect(),
+        services: called(desired, service)
+            .map(|(index, s)| known(desired, observed, addresses, index, s))
+            .collect(),
         bounds: desired.bounds,
     }
 }
 
 /// The name of what is known at `generation`.
-pub fn version(run: &str, generation: u64) -> String {
+pub(crate) fn version(run: &str, generation: u64) -> String {
     format!("{run}.{generation}")
 }
 

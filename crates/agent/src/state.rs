@@ -12,13 +12,13 @@ const GUARD_TIME: Duration = Duration::from_secs(6);
 
 /// An environment's folder, held by this process alone.
 #[derive(Debug)]
-pub struct StateFolder {
+pub(crate) struct StateFolder {
     /// The folder.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The mark of this run: every process of it has it in its environment.
-    pub run: String,
+    pub(crate) run: String,
     /// What was found of an earlier run that did not end well, for people.
-    pub found: Option<String>,
+    pub(crate) found: Option<String>,
     // The lock is held as long as this is open, and no longer than this process lives.
     _lock: File,
 }
@@ -47,7 +47,8 @@ pub enum StateError {
 
 /// The folder of the environment `name` unless another is given: under `XDG_STATE_HOME`, else `~/.local/state`.
 pub fn default_folder(name: &str) -> PathBuf {
-    let set = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set =
+        |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = set("XDG_STATE_HOME").filter(|path| path.is_absolute());
     let state = state.or_else(|| set("HOME").map(|home| home.join(".local/state")));
     state.unwrap_or_else(std::env::temp_dir).join("outrigger").join(name)
@@ -58,7 +59,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// As [`StateError`] says.
-    pub fn take(path: &Path, run: String) -> Result<StateFolder, StateError> {
+    pub(crate) fn take(path: &Path, run: String) -> Result<StateFolder, StateError> {
         let unusable = |error| StateError::Unusable(path.to_owned(), error);
         for folder in ["snapshots", "logs"] {
             fs::create_dir_all(path.join(folder)).map_err(unusable)?;
@@ -75,23 +76,23 @@ impl StateFolder {
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn tell(&self, api: &str) -> io::Result<()> {
+    pub(crate) fn tell(&self, api: &str) -> io::Result<()> {
         let mut file = File::create(self.path.join("run"))?;
         writeln!(file, "{}\n{}\n{api}", std::process::id(), self.run)
     }
 
     /// The file of a unit's snapshot.
-    pub fn snapshot(&self, unit: &str) -> PathBuf {
+    pub(crate) fn snapshot(&self, unit: &str) -> PathBuf {
         self.path.join("snapshots").join(format!("{unit}.json"))
     }
 
     /// The folder of the logs.
-    pub fn logs(&self) -> PathBuf {
+    pub(crate) fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
 
     /// Removes what only a running environment needs. Logs and events stay.
-    pub fn leave(self) {
+    pub(crate) fn leave(self) {
         // What cannot be removed now is removed by the next start.
         let _ = clear(&self.path);
     }
@@ -150,7 +151,10 @@ fn end_earlier_run(path: &Path) -> Result<Option<String>, StateError> {
     if let Some(id) = kill_all(&signs, GUARD_TIME) {
         return Err(StateError::Undead(id.pid));
     }
-    Ok(Some(format!("the last run (process {}) did not end well; {left} processes of it were ended", earlier.pid)))
+    Ok(Some(format!(
+        "the last run (process {}) did not end well; {left} processes of it were ended",
+        earlier.pid
+    )))
 }
 
 /// Kills all that belong until none is left. Who is left after `within` is the answer.
@@ -192,7 +196,10 @@ mod tests {
         let held = StateFolder::take(folder.path(), "one".into()).unwrap();
         held.tell("127.0.0.1:7700").unwrap();
         let error = StateFolder::take(folder.path(), "two".into()).unwrap_err().to_string();
-        assert!(error.contains(&std::process::id().to_string()) && error.contains("127.0.0.1:7700"), "{error}");
+        assert!(
+            error.contains(&std::process::id().to_string()) && error.contains("127.0.0.1:7700"),
+            "{error}"
+        );
         fs::write(held.snapshot("a-1"), "{}").unwrap();
         clear_after(&held.path, "one");
         assert!(held.snapshot("a-1").exists(), "the guard of a run leaves the folder to whoever has it");

@@ -15,7 +15,7 @@ const COLOURS: [u8; 5] = [36, 33, 32, 35, 34];
 
 /// Writes lines for people.
 #[derive(Clone, Debug)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     lines: Option<SyncSender<String>>,
     lost: Arc<Mutex<u64>>,
     width: usize,
@@ -24,11 +24,11 @@ pub struct Terminal {
 
 /// Ends when the last [`Terminal`] is dropped and all lines are written.
 #[derive(Debug)]
-pub struct Writer(JoinHandle<()>);
+pub(crate) struct Writer(JoinHandle<()>);
 
 impl Terminal {
     /// Writes to stderr; names are filled up to `width`. Colour only on a terminal and without `NO_COLOR`.
-    pub fn begin(width: usize) -> (Terminal, Writer) {
+    pub(crate) fn begin(width: usize) -> (Terminal, Writer) {
         let (sender, receiver) = sync_channel(ROOM);
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colour = std::io::stderr().is_terminal() && !no_colour;
@@ -38,17 +38,18 @@ impl Terminal {
     }
 
     /// Writes nothing.
-    pub fn silent() -> Terminal {
+    #[cfg(test)]
+    pub(crate) fn silent() -> Terminal {
         Terminal { lines: None, lost: Arc::default(), width: 0, colour: false }
     }
 
     /// A line of ours.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         self.send(text.to_owned());
     }
 
     /// A line that the app `name` wrote.
-    pub fn app(&self, name: &str, text: &str) {
+    pub(crate) fn app(&self, name: &str, text: &str) {
         self.send(prefixed(name, text, self.width, self.colour));
     }
 
@@ -66,7 +67,7 @@ impl Terminal {
 
 impl Writer {
     /// Waits until everything is written. All [`Terminal`]s must be gone, or this waits for ever.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         // A writer that panicked has nothing left to wait for.
         let _ = self.0.join();
     }

@@ -10,17 +10,17 @@ use std::fs;
 use std::io;
 
 /// The variable that marks every process of a run.
-pub const RUN: &str = "OUTRIGGER_RUN";
+pub(crate) const RUN: &str = "OUTRIGGER_RUN";
 /// The variable that marks every process of an instance's app.
-pub const INSTANCE: &str = "OUTRIGGER_INSTANCE";
+pub(crate) const INSTANCE: &str = "OUTRIGGER_INSTANCE";
 
 /// A process, told from a later one of the same number by its start.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Id {
+pub(crate) struct Id {
     /// Its number.
-    pub pid: i32,
+    pub(crate) pid: i32,
     /// When it began, in ticks since the machine's start.
-    pub start: u64,
+    pub(crate) start: u64,
 }
 
 /// What `/proc/PID/stat` says of a process.
@@ -34,26 +34,27 @@ struct Process {
 
 /// Where to look for processes.
 #[derive(Clone, Debug, Default)]
-pub struct Signs {
+pub(crate) struct Signs {
     /// Processes that lead a group of their own; they, their groups and their descendants belong.
-    pub leaders: Vec<Id>,
+    pub(crate) leaders: Vec<Id>,
     /// `NAME=VALUE` pairs: processes that have all of them in their environment belong, with their descendants.
     /// Empty: nobody belongs by this.
-    pub marks: Vec<String>,
+    pub(crate) marks: Vec<String>,
 }
 
 /// The process `pid`, if it exists.
-pub fn identify(pid: u32) -> Option<Id> {
+pub(crate) fn identify(pid: u32) -> Option<Id> {
     let pid = i32::try_from(pid).ok()?;
     read(pid).map(|process| process.id)
 }
 
 /// All living processes that belong, but for this one. Zombies do not count: they are dead.
-pub fn members(signs: &Signs) -> Vec<Id> {
+pub(crate) fn members(signs: &Signs) -> Vec<Id> {
     let all = processes();
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     let led = |p: &Process| signs.leaders.iter().any(|leader| belongs_to(p, leader, &all));
-    let mut found: Vec<Process> = all.iter().filter(|p| led(p) || is_marked(p, &signs.marks)).copied().collect();
+    let mut found: Vec<Process> =
+        all.iter().filter(|p| led(p) || is_marked(p, &signs.marks)).copied().collect();
     let mut from = 0;
     while let Some(parent) = found.get(from).copied() {
         from += 1;
@@ -81,7 +82,7 @@ fn is_marked(process: &Process, marks: &[String]) -> bool {
 }
 
 /// Sends `signal` to exactly this process: not to a later one of the same number.
-pub fn signal(id: Id, signal: Signal) -> io::Result<()> {
+pub(crate) fn signal(id: Id, signal: Signal) -> io::Result<()> {
     let Some(pid) = Pid::from_raw(id.pid) else { return Ok(()) };
     // The descriptor names the process that has the number now; if that one has the right start, the signal
     // cannot reach another.
@@ -98,7 +99,7 @@ pub fn signal(id: Id, signal: Signal) -> io::Result<()> {
 }
 
 /// Sends `signal` to the group that `leader` made. Nothing happens if there is no such group any more.
-pub fn signal_group(leader: Id, signal: Signal) {
+pub(crate) fn signal_group(leader: Id, signal: Signal) {
     let reused = read(leader.pid).is_some_and(|process| process.id != leader);
     if let (Some(pid), false) = (Pid::from_raw(leader.pid), reused) {
         // No such group: it has ended, which is what was wanted.
@@ -108,7 +109,7 @@ pub fn signal_group(leader: Id, signal: Signal) {
 
 /// Takes the exit status of every orphan that has come to this process and ended, so that none stays a zombie.
 /// `known` are children that somebody else waits for.
-pub fn reap_orphans(known: &[u32]) {
+pub(crate) fn reap_orphans(known: &[u32]) {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     for process in processes().iter().filter(|p| p.zombie && p.parent == own) {
         let waited_for = known.iter().any(|pid| i32::try_from(*pid) == Ok(process.id.pid));
@@ -151,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_line_of_proc_is_read_whatever_the_programs_name() {
-        let line = "42 (a) b (c) S 7 40 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 2 18446744073709551615";
+        let line =
+            "42 (a) b (c) S 7 40 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 2 18446744073709551615";
         let want = Process { id: Id { pid: 42, start: 12345 }, parent: 7, group: 40, zombie: false };
         assert_eq!(parse(line), Some(want));
         assert_eq!(parse("42 (x) S"), None);
@@ -170,12 +172,8 @@ mod tests {
     fn who_left_group_session_and_parent_is_found_by_its_mark() {
         let mark = format!("tree-test-{}", std::process::id());
         let script = "setsid sleep 60 & setsid sh -c 'sleep 60 & wait' & echo up; wait";
-        let mut child = Command::new("sh")
-            .args(["-c", script])
-            .env(RUN, &mark)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new("sh").args(["-c", script]).env(RUN, &mark).stdout(Stdio::piped()).spawn().unwrap();
         let mut up = [0; 3];
         io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut up).unwrap();
         let signs = Signs { leaders: vec![], marks: vec![format!("{RUN}={mark}")] };

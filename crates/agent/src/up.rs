@@ -115,7 +115,7 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     let state = StateFolder::take(&options.state, run)?;
     state.found.iter().for_each(|found| terminal.say(found));
     let (listener, api) = listen(options.api, &terminal).await?;
-    let edge = desired.edge.as_ref().map(|_| options.edge.unwrap_or(Wish::OrNext(api)));
+    let edge = desired.edge.as_ref().map(|edge| options.edge.unwrap_or(Wish::OrNext(edge.listen)));
     let edge = edge.map(|wish| place(wish, "the edge", &terminal)).transpose()?;
     state.tell(&api.to_string()).map_err(|e| StateError::Unusable(state.path.clone(), e))?;
     let guard = Guard::begin(&options.program, &state.path, &state.run).await;
@@ -165,23 +165,30 @@ fn place(wish: Wish, what: &'static str, terminal: &Terminal) -> Result<SocketAd
 
 /// What asks us to stop, and what tells of ended children.
 struct Signals {
+    stop: Stops,
+    child: Arrivals,
+}
+
+/// What asks us to stop.
+struct Stops {
     interrupt: Arrivals,
     terminate: Arrivals,
     hangup: Arrivals,
-    child: Arrivals,
 }
 
 impl Signals {
     fn begin() -> io::Result<Signals> {
-        Ok(Signals {
+        let stop = Stops {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
-            child: signal(SignalKind::child())?,
-        })
+        };
+        Ok(Signals { stop, child: signal(SignalKind::child())? })
     }
+}
 
-    async fn stop(&mut self) -> &'static str {
+impl Stops {
+    async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "interrupted",
             _ = self.terminate.recv() => "terminated",
@@ -262,11 +269,12 @@ impl Life {
                 None => std::future::pending().await,
             }
         };
+        let Signals { stop, child } = &mut self.signals;
         tokio::select! {
             // A stop is heard however much an app writes.
             biased;
-            why = self.signals.stop() => Wake::Stop(why),
-            _ = self.signals.child.recv() => Wake::ChildEnded,
+            why = stop.next() => Wake::Stop(why),
+            _ = child.recv() => Wake::ChildEnded,
             () = self.poke.notified() => Wake::Poked,
             status = command => Wake::CommandEnded(status),
             () = self.guard.ended() => Wake::GuardEnded,
@@ -395,10 +403,12 @@ impl Life {
         command.args(arguments);
         {
             let agent = self.agent.borrow();
-            command.envs(agent.hands.addresses.first().map(|a| mesh_variables(a.outbound)).into_iter().flatten());
+            command.envs(
+                agent.hands.addresses.first().map(|a| mesh_variables(a.outbound)).into_iter().flatten(),
+            );
             command.env("OUTRIGGER_API", agent.api.to_string());
             let edge = agent.hands.addresses.first().and_then(|a| a.edge);
-            command.envs(edge.map(|edge| ("OUTRIGGER_EDGE", format!("http://{edge}"))));
+            command.envs(edge.map(|edge| ("OUTRIGGER_EDGE_URL", format!("http://{edge}"))));
         }
         // It stays in our group, so that it may use the terminal.
         match command.spawn() {
@@ -468,7 +478,7 @@ impl Life {
         let status = loop {
             tokio::select! {
                 status = child.wait() => break child::exit(status),
-                _ = self.signals.stop() => {
+                _ = self.signals.stop.next() => {
                     tree::signal_group(id, Signal::KILL);
                     self.progress.stopping();
                     return false;

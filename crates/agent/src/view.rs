@@ -120,8 +120,11 @@ impl Agent {
     pub(crate) fn operation(&self, id: u64, after: u64) -> Option<Operation> {
         let operation = self.observed.operations.iter().find(|operation| operation.id == id)?;
         let steps = (1u64..).zip(&operation.progress).filter(|(seq, _)| *seq > after);
-        let progress =
-            |(seq, (at, text)): (u64, &(Moment, String))| Progress { seq, time: self.wall(*at), text: text.clone() };
+        let progress = |(seq, (at, text)): (u64, &(Moment, String))| Progress {
+            seq,
+            time: self.wall(*at),
+            text: text.clone(),
+        };
         Some(Operation {
             version: VERSION,
             id,

@@ -1,4 +1,553 @@
-//! Lives of instances, played without a process.
+//! Lives of instances, played without a process: what is planned is applied, and what the world would answer is told.
 
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::desired::tests::{environment, service};
+use crate::desired::{Liveness, Probe};
+use crate::observed::{Ended, Exit, Fact};
+
+/// An environment and the time.
+struct Play {
+    desired: Desired,
+    observed: Observed,
+    now: Moment,
+    /// Units whose sidecar does not confirm what it is told.
+    deaf: Vec<usize>,
+    /// Units whose app does not heed SIGTERM.
+    stubborn: Vec<usize>,
+    /// Units whose app never answers its startup probe.
+    mute: Vec<usize>,
+}
+
+const TERM: Exit = Exit::Signal(15);
+
+impl Play {
+    fn begin(services: Vec<Service>) -> Play {
+        let desired = environment(services);
+        let observed = Observed::begin(&desired);
+        let now = Moment::from_millis(1000);
+        Play { desired, observed, now, deaf: vec![], stubborn: vec![], mute: vec![] }
+    }
+
+    /// Everything has come into rotation.
+    fn up(services: Vec<Service>) -> Play {
+        let mut play = Play::begin(services);
+        play.run();
+        assert!(play.observed.ready, "{:?}", play.observed);
+        play.observed.notes.clear();
+        play
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        self.observed.on(fact, &self.desired, self.now);
+    }
+
+    /// Plans and applies until nothing is to be done; says what was done, in words.
+    fn turn(&mut self) -> Vec<Action> {
+        let mut done = Vec::new();
+        loop {
+            let plan = plan(&self.desired, &self.observed, self.now);
+            if plan.actions.is_empty() {
+                return done;
+            }
+            for action in plan.actions {
+                self.observed.apply(&action, &self.desired, self.now);
+                done.push(action);
+            }
+            assert!(done.len() < 1000, "it never comes to rest: {done:?}");
+        }
+    }
+
+    /// Turns, and answers each action as the world would at once, until nothing happens any more.
+    fn run(&mut self) -> Vec<String> {
+        let mut words = Vec::new();
+        loop {
+            let actions = self.turn();
+            if actions.is_empty() {
+                return words;
+            }
+            for action in actions {
+                words.push(self.word(&action));
+                self.answers(&action).into_iter().for_each(|fact| self.tell(fact));
+            }
+            let end = words.len().saturating_sub(20);
+            assert!(words.len() < 2_000, "it goes on for ever: {:?}", &words[end..]);
+        }
+    }
+
+    fn after(&mut self, millis: u64) -> Vec<String> {
+        self.now = self.now.after(Duration::from_millis(millis));
+        self.run()
+    }
+
+    fn answers(&self, action: &Action) -> Vec<Fact> {
+        let sidecar = |at: usize| self.observed.units[at].sidecar_run;
+        let app = |at: usize| self.observed.units[at].app_run;
+        match *action {
+            Action::StartSidecar(at) => vec![Fact::SidecarReady(at, sidecar(at))],
+            Action::StopSidecar(at) => {
+                vec![Fact::SidecarExited(at, sidecar(at), Exit::Code(0), String::new())]
+            }
+            Action::KillSidecar(at, _) => {
+                vec![Fact::SidecarExited(at, sidecar(at), Exit::Signal(9), String::new())]
+            }
+            Action::StartApp(at) if self.mute.contains(&at) => vec![Fact::AppStarted(at, app(at), 7)],
+            Action::StartApp(at) => vec![Fact::AppStarted(at, app(at), 7), Fact::StartupPassed(at, app(at))],
+            Action::StopApp(at, _) if !self.stubborn.contains(&at) => {
+                vec![Fact::AppExited(at, app(at), TERM)]
+            }
+            Action::KillApp(at) => vec![Fact::AppExited(at, app(at), Exit::Signal(9))],
+            Action::Publish(at) if !self.deaf.contains(&at) => {
+                vec![Fact::Acked(at, sidecar(at), self.observed.units[at].sent.unwrap())]
+            }
+            Action::Drain(at) => vec![Fact::Drained(at, sidecar(at), 0)],
+            _ => vec![],
+        }
+    }
+
+    /// An action with the name of its unit; those of operations with their number.
+    fn word(&self, action: &Action) -> String {
+        let text = format!("{action:?}");
+        let verb = text.split('(').next().unwrap();
+        let number: usize = text.split(['(', ')', ',']).nth(1).unwrap().parse().unwrap();
+        match action {
+            Action::Begin(_) | Action::Advance(_) | Action::Abandon(..) => format!("{verb} #{number}"),
+            _ => format!("{verb} {}", self.desired.units[number].name),
+        }
+    }
+
+    fn unit(&self, name: &str) -> usize {
+        self.desired.units.iter().position(|unit| unit.name.as_str() == name).unwrap()
+    }
+
+    fn there(&self, name: &str) -> bool {
+        self.observed.in_rotation(&self.desired, self.unit(name))
+    }
+
+    fn exits(&mut self, name: &str, exit: Exit) {
+        let at = self.unit(name);
+        self.tell(Fact::AppExited(at, self.observed.units[at].app_run, exit));
+    }
+
+    fn fails_liveness(&mut self, name: &str, times: u32) {
+        let at = self.unit(name);
+        for _ in 0..times {
+            self.tell(Fact::NotAlive(at, self.observed.units[at].app_run, "no answer".into()));
+        }
+    }
+
+    fn notes(&mut self) -> Vec<(&'static str, Option<String>)> {
+        std::mem::take(&mut self.observed.notes).into_iter().map(|n| (n.kind, n.reason)).collect()
+    }
+}
+
+fn hanging(name: &str, instances: u32) -> Service {
+    let probe = Probe::Tcp;
+    let every = Duration::from_secs(10);
+    let liveness = Liveness { probe, every, timeout: Duration::from_secs(1), failures: 3 };
+    Service { liveness: Some(liveness), ..service(name, instances, &[]) }
+}
+
+fn job(name: &str) -> Service {
+    Service { kind: Kind::Job, ..service(name, 1, &[]) }
+}
+
+#[test]
+fn a_life_goes_in_order() {
+    let mut play = Play::begin(vec![service("a", 1, &[])]);
+    assert_eq!(
+        play.run(),
+        ["StartSidecar edge", "StartSidecar a-1", "StartApp a-1", "Enter a-1", "Publish edge", "Publish a-1"]
+    );
+    assert!(play.there("a-1") && play.observed.ready);
+    play.tell(Fact::Stop("asked".into()));
+    assert_eq!(
+        play.run(),
+        ["StopSidecar edge", "Leave a-1", "Publish a-1", "Drain a-1", "StopApp a-1", "StopSidecar a-1"]
+    );
+    assert!(play.observed.all_gone());
+}
+
+#[test]
+fn callers_start_after_those_they_call_and_stop_before_them() {
+    let mut play = Play::begin(vec![service("front", 1, &["back"]), service("back", 2, &[])]);
+    play.mute = vec![play.unit("back-1"), play.unit("back-2")];
+    let words = play.run();
+    assert!(!words.contains(&"StartApp front-1".into()), "{words:?}");
+    play.tell(Fact::StartupPassed(play.unit("back-2"), 1));
+    let words = play.run();
+    assert!(words.contains(&"StartApp front-1".into()), "one that answers is enough: {words:?}");
+    play.tell(Fact::StartupPassed(play.unit("back-1"), 1));
+    play.run();
+    play.tell(Fact::Stop("asked".into()));
+    let words = play.run();
+    let at = |word: &str| words.iter().position(|w| w == word).unwrap_or_else(|| panic!("{word}: {words:?}"));
+    assert!(at("StopSidecar front-1") < at("Leave back-1"), "{words:?}");
+    assert!(at("StopSidecar front-1") < at("StopApp back-2"), "{words:?}");
+}
+
+#[test]
+fn a_later_start_does_not_wait_for_those_it_calls() {
+    let mut play = Play::up(vec![service("front", 1, &["back"]), service("back", 1, &[])]);
+    play.exits("back-1", Exit::Code(1));
+    play.exits("front-1", Exit::Code(1));
+    play.mute = vec![play.unit("back-1")];
+    assert!(play.after(500).contains(&"StartApp front-1".into()));
+    assert!(play.there("front-1"));
+}
+
+#[test]
+fn nobody_is_stopped_before_every_caller_knows() {
+    let mut play = Play::up(vec![service("front", 2, &["back"]), service("back", 2, &[])]);
+    play.deaf = vec![play.unit("front-2")];
+    play.tell(Fact::Restart(1, vec![play.unit("back-1")]));
+    let words = play.run();
+    assert!(words.contains(&"Leave back-1".into()) && !words.contains(&"Drain back-1".into()), "{words:?}");
+    // The deaf one is replaced; then nobody is left who does not know.
+    let deaf = play.unit("front-2");
+    play.tell(Fact::ReloadLate(deaf, play.observed.units[deaf].sidecar_run));
+    assert!(play.run().contains(&"Drain back-1".into()));
+    assert!(play.notes().contains(&("killed", Some("reload-late".into()))));
+    play.deaf.clear();
+    play.tell(Fact::SidecarExited(deaf, 1, Exit::Signal(9), String::new()));
+    play.run();
+    assert!(play.there("front-2") && play.there("back-1"));
+}
+
+#[test]
+fn who_refuses_what_it_is_told_holds_nobody_up() {
+    let mut play = Play::up(vec![service("front", 1, &["back"]), service("back", 2, &[])]);
+    let front = play.unit("front-1");
+    play.deaf = vec![front];
+    play.tell(Fact::Restart(1, vec![play.unit("back-1")]));
+    play.run();
+    let sent = play.observed.units[front].sent.unwrap();
+    play.tell(Fact::ReloadRefused(front, 1, sent, "line 1: no".into()));
+    assert!(play.run().contains(&"Drain back-1".into()));
+    assert!(play.notes().contains(&("reload-refused", Some("refused".into()))));
+}
+
+#[test]
+fn a_killed_app_is_out_at_once_and_comes_back_after_a_while() {
+    let mut play = Play::up(vec![service("front", 1, &["a"]), service("a", 2, &[])]);
+    play.exits("a-1", Exit::Signal(9));
+    assert_eq!(play.run(), ["Leave a-1", "Publish edge", "Publish a-1", "Publish front-1"]);
+    assert!(play.after(499).is_empty());
+    assert_eq!(plan(&play.desired, &play.observed, play.now).wake, play.now.after(Duration::from_millis(1)));
+    assert_eq!(play.after(1)[..2], ["StartApp a-1", "Enter a-1"]);
+    assert!(play.there("a-1"));
+    let notes = play.notes();
+    let seen: Vec<_> = notes.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(seen, ["exited", "out-of-rotation", "restarted", "started", "ready", "in-rotation"]);
+    assert_eq!(notes[1].1.as_deref(), Some("signal-9"));
+}
+
+#[test]
+fn news_of_an_earlier_run_mean_nothing() {
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    play.exits("a-1", Exit::Code(1));
+    play.after(500);
+    let at = play.unit("a-1");
+    for late in [
+        Fact::AppExited(at, 1, Exit::Code(1)),
+        Fact::NotAlive(at, 1, "late".into()),
+        Fact::SidecarExited(at, 0, Exit::Code(1), String::new()),
+        Fact::Acked(99, 1, 5),
+        Fact::ReloadLate(at, 9),
+    ] {
+        play.tell(late);
+    }
+    assert!(play.run().is_empty() && play.there("a-1"));
+}
+
+#[test]
+fn a_crash_loop_is_never_busy_and_a_start_that_loops_is_given_up() {
+    let mut play = Play::begin(vec![service("a", 1, &[])]);
+    play.mute = vec![play.unit("a-1")];
+    play.run();
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        assert_eq!(play.observed.failed_start(&play.desired).is_some(), waits.len() >= 3, "{waits:?}");
+        play.exits("a-1", Exit::Code(1));
+        play.run();
+        let due = plan(&play.desired, &play.observed, play.now).wake;
+        let wait = u64::try_from(play.now.until(due).as_millis()).unwrap();
+        waits.push(wait);
+        assert!(play.after(wait).contains(&"StartApp a-1".into()));
+    }
+    assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+}
+
+#[test]
+fn an_app_that_does_not_answer_in_time_is_stopped_and_the_start_failed() {
+    let mut play = Play::begin(vec![service("a", 1, &[])]);
+    play.mute = vec![play.unit("a-1")];
+    play.run();
+    assert!(play.after(9_999).is_empty());
+    assert_eq!(play.after(1), ["StopApp a-1"]);
+    let (_, why) = play.observed.failed_start(&play.desired).unwrap();
+    assert_eq!(why, "a-1 does not start (startup-too-slow)");
+}
+
+#[test]
+fn what_was_ready_once_is_never_given_up() {
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    for _ in 0..5 {
+        play.exits("a-1", Exit::Code(1));
+        play.after(60_000);
+    }
+    assert!(play.observed.failed_start(&play.desired).is_none() && play.there("a-1"));
+}
+
+#[test]
+fn a_long_good_run_forgets_earlier_ends() {
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    for _ in 0..4 {
+        play.exits("a-1", Exit::Code(1));
+        play.after(60_000);
+        play.now = play.now.after(Duration::from_secs(60));
+    }
+    assert_eq!(play.observed.units[play.unit("a-1")].app_failures, 1);
+}
+
+#[test]
+fn who_ignores_sigterm_is_killed_after_its_grace() {
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    play.stubborn = vec![play.unit("a-1")];
+    play.tell(Fact::Stop("asked".into()));
+    assert!(play.run().contains(&"StopApp a-1".into()));
+    assert!(play.after(4_999).is_empty());
+    assert_eq!(play.after(1), ["KillApp a-1", "StopSidecar a-1"]);
+    assert!(play.observed.all_gone());
+    assert!(play.notes().contains(&("killed", Some("grace-over".into()))));
+}
+
+#[test]
+fn a_sidecar_that_dies_is_replaced_and_its_app_runs_on() {
+    let mut play = Play::up(vec![service("a", 2, &[])]);
+    let at = play.unit("a-1");
+    play.tell(Fact::SidecarExited(at, 1, Exit::Signal(9), String::new()));
+    let words = play.run();
+    assert_eq!(words[..2], ["Leave a-1", "StartSidecar a-1"]);
+    assert!(words.contains(&"Enter a-1".into()) && play.there("a-1"));
+    assert_eq!((play.observed.units[at].app_run, play.observed.units[at].sidecar_run), (1, 2));
+}
+
+#[test]
+fn a_sidecar_that_cannot_come_back_beside_its_app_takes_it_along() {
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    let at = play.unit("a-1");
+    play.tell(Fact::SidecarExited(at, 1, Exit::Signal(9), String::new()));
+    for _ in 0..20 {
+        let actions = play.turn();
+        if actions.iter().any(|action| matches!(action, Action::StopApp(..))) {
+            break;
+        }
+        let run = play.observed.units[at].sidecar_run;
+        play.tell(Fact::SidecarExited(at, run, Exit::Code(1), "address in use".into()));
+        play.now = play.now.after(Duration::from_secs(5));
+    }
+    play.exits("a-1", TERM);
+    play.turn();
+    assert!(play.observed.units[at].new_ports, "it gets other ports");
+}
+
+#[test]
+fn a_sidecar_that_never_serves_is_killed_and_the_start_given_up() {
+    let mut play = Play::begin(vec![]);
+    let mut kills = 0;
+    for _ in 0..20 {
+        if play.observed.failed_start(&play.desired).is_some() {
+            break;
+        }
+        for action in play.turn() {
+            if action == Action::KillSidecar(0, "startup-too-slow") {
+                kills += 1;
+                let run = play.observed.units[0].sidecar_run;
+                play.tell(Fact::SidecarExited(0, run, Exit::Signal(9), "stuck".into()));
+            }
+        }
+        play.now = play.now.after(SIDECAR_START);
+    }
+    assert_eq!(kills, 3);
+}
+
+#[test]
+fn a_job_runs_to_its_end_and_is_never_called() {
+    let mut play = Play::begin(vec![job("seed")]);
+    assert_eq!(play.run(), ["StartSidecar edge", "StartSidecar seed-1", "StartApp seed-1"]);
+    assert!(!play.observed.ready);
+    play.exits("seed-1", Exit::Code(0));
+    assert!(play.after(60_000).is_empty() && play.observed.ready);
+    play.tell(Fact::Stop("asked".into()));
+    assert_eq!(play.run(), ["StopSidecar edge", "StopSidecar seed-1"]);
+}
+
+#[test]
+fn a_job_that_fails_is_tried_again_and_given_up_in_the_end() {
+    let mut play = Play::begin(vec![job("seed")]);
+    play.run();
+    for _ in 0..3 {
+        assert!(play.observed.failed_start(&play.desired).is_none());
+        play.exits("seed-1", Exit::Code(2));
+        play.after(10_000);
+    }
+    let (_, why) = play.observed.failed_start(&play.desired).unwrap();
+    assert_eq!(why, "the job seed-1 failed (exit-2)");
+    assert_eq!(play.observed.units[1].app, App::Failed);
+}
+
+#[test]
+fn who_hangs_is_restarted_one_at_a_time() {
+    let mut play = Play::up(vec![hanging("a", 3)]);
+    play.stubborn = vec![play.unit("a-1")];
+    for name in ["a-1", "a-2", "a-3"] {
+        play.fails_liveness(name, 2);
+    }
+    assert!(play.run().is_empty(), "twice is not yet hanging");
+    for name in ["a-1", "a-2", "a-3"] {
+        play.fails_liveness(name, 1);
+    }
+    let words = play.run();
+    assert!(words.contains(&"Leave a-1".into()), "{words:?}");
+    assert!(words.contains(&"Spare a-2".into()) && words.contains(&"Spare a-3".into()), "{words:?}");
+    assert!(play.there("a-2") && play.there("a-3"));
+    assert!(play.run().is_empty(), "each is spared once, not for ever anew");
+    // Back in rotation, and the next one's turn has come.
+    assert!(play.after(5_000).contains(&"Leave a-2".into()));
+}
+
+#[test]
+fn who_answers_in_between_does_not_hang() {
+    let mut play = Play::up(vec![hanging("a", 2)]);
+    play.fails_liveness("a-1", 2);
+    play.tell(Fact::Alive(play.unit("a-1"), 1));
+    play.fails_liveness("a-1", 2);
+    assert!(play.run().is_empty());
+}
+
+#[test]
+fn the_only_instance_is_given_more_patience() {
+    let mut play = Play::up(vec![hanging("a", 1)]);
+    play.fails_liveness("a-1", 8);
+    assert!(play.run().is_empty());
+    play.fails_liveness("a-1", 1);
+    assert!(play.run().contains(&"StopApp a-1".into()));
+    assert!(play.there("a-1"));
+}
+
+#[test]
+fn a_rolling_restart_takes_one_at_a_time() {
+    let mut play = Play::up(vec![service("a", 3, &[])]);
+    play.stubborn = (1..4).collect();
+    play.tell(Fact::Restart(1, vec![1, 2, 3]));
+    play.tell(Fact::Restart(2, vec![1]));
+    for name in ["a-1", "a-2", "a-3", "a-1"] {
+        play.run();
+        let away: Vec<_> = ["a-1", "a-2", "a-3"].into_iter().filter(|n| !play.there(n)).collect();
+        assert_eq!(away, [name]);
+        play.after(5_000);
+    }
+    let ended: Vec<_> = play.observed.operations.iter().map(|o| (o.done, o.ended)).collect();
+    assert_eq!(ended, [(3, Some(Ended::Done)), (1, Some(Ended::Done))]);
+    assert!(["a-1", "a-2", "a-3"].into_iter().all(|name| play.there(name)));
+}
+
+#[test]
+fn a_rolling_restart_ends_where_an_instance_does_not_come_back() {
+    let mut play = Play::up(vec![service("a", 2, &[])]);
+    play.mute = vec![1];
+    play.tell(Fact::Restart(1, vec![1, 2]));
+    play.run();
+    for _ in 0..3 {
+        play.exits("a-1", Exit::Code(1));
+        play.after(4_000);
+    }
+    let operation = &play.observed.operations[0];
+    assert_eq!((operation.done, operation.ended), (0, Some(Ended::Failed)));
+    assert!(play.there("a-2"), "the other one was never touched");
+}
+
+#[test]
+fn a_rolling_restart_waits_while_a_neighbour_is_away() {
+    let mut play = Play::up(vec![service("a", 2, &[])]);
+    play.exits("a-2", Exit::Signal(9));
+    play.run();
+    play.tell(Fact::Restart(1, vec![1]));
+    assert!(!play.run().iter().any(|word| word.starts_with("Begin")));
+    assert!(play.after(500).contains(&"Begin #0".into()));
+}
+
+#[test]
+fn a_stop_in_the_middle_of_anything_ends_all() {
+    for millis in [0, 100, 600] {
+        let mut play = Play::begin(vec![hanging("a", 2), service("b", 1, &["a"]), job("c")]);
+        play.run();
+        play.stubborn = vec![1];
+        play.tell(Fact::Restart(1, vec![1, 2]));
+        play.exits("b-1", Exit::Code(1));
+        play.after(millis);
+        play.tell(Fact::Stop("asked".into()));
+        play.tell(Fact::Stop("asked again".into()));
+        play.run();
+        play.after(5_000);
+        play.after(5_000);
+        assert!(play.observed.all_gone(), "{:?}", play.observed.units);
+    }
+}
+
+/// A small generator of numbers, so that a failing seed can be played again.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+}
+
+/// Whatever happens, turns come to rest, a restart that was asked for takes one at a time, and a stop ends all.
+#[test]
+fn whatever_happens_it_comes_to_rest_and_stops() {
+    for seed in 0..100 {
+        let mut numbers = Numbers(seed);
+        let mut play = Play::begin(vec![hanging("a", 3), service("b", 2, &["a"]), job("c")]);
+        for step in 0..200 {
+            let at = numbers.below(play.desired.units.len());
+            let unit = &play.observed.units[at];
+            let (sidecar, app) = (unit.sidecar_run, unit.app_run);
+            let alive = unit.app_runs();
+            match numbers.below(8) {
+                0 if alive => {
+                    play.tell(Fact::AppExited(at, app, Exit::Code(i32::from(at.is_multiple_of(2)))))
+                }
+                1 if unit.serves() => play.tell(Fact::SidecarExited(at, sidecar, TERM, "x".into())),
+                2 => play.tell(Fact::NotAlive(at, app, "x".into())),
+                3 if at > 0 => play.tell(Fact::Restart(step, vec![at])),
+                4 if unit.sent.is_some() => play.tell(Fact::ReloadLate(at, sidecar)),
+                5 => play.deaf = vec![at],
+                6 => play.deaf.clear(),
+                _ => play.stubborn = vec![at],
+            }
+            play.after(u64::try_from(numbers.below(2_000)).unwrap());
+            for unit in 0..play.desired.units.len() {
+                // The late ones' processes were killed with the news; here that is told.
+                let run = play.observed.units[unit].sidecar_run;
+                if matches!(play.observed.units[unit].sidecar, Sidecar::Stopping(_, Killed::Yes)) {
+                    play.tell(Fact::SidecarExited(unit, run, Exit::Signal(9), String::new()));
+                }
+            }
+        }
+        play.deaf.clear();
+        play.tell(Fact::Stop("over".into()));
+        for at in 0..play.desired.units.len() {
+            if play.observed.units[at].sent.is_some() {
+                play.tell(Fact::Acked(at, play.observed.units[at].sidecar_run, play.observed.generation));
+            }
+        }
+        for _ in 0..8 {
+            play.after(10_000);
+        }
+        assert!(play.observed.all_gone(), "seed {seed}: {:?}", play.observed.units);
+    }
+}

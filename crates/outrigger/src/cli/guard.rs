@@ -3,6 +3,7 @@
 use super::Outcome;
 use clap::Args;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Outlive a killed agent for as long as it takes to end what it started.
 #[derive(Args, Debug)]
@@ -17,5 +18,6 @@ pub(crate) struct GuardArgs {
 }
 
 pub(crate) fn run(args: &GuardArgs) -> Outcome {
-    anyhow::bail!("the guard is not built yet ({args:?})")
+    agent::stand_guard(&args.state_dir, &args.run)?;
+    Ok(ExitCode::SUCCESS)
 }
