@@ -13,6 +13,7 @@ use std::task::Waker;
 #[derive(Debug)]
 pub(crate) struct Desk {
     state: Mutex<State>,
+    recorded: bool,
 }
 
 #[derive(Debug)]
@@ -40,13 +41,14 @@ pub(crate) struct Order {
 impl Desk {
     /// A desk without endpoints. `seed` decides every draw; with a tape all that happens is recorded.
     pub(crate) fn new(settings: &Settings, seed: u64, tape: Option<Tape>, now: Moment) -> Desk {
-        let mut tape = tape;
-        if let Some(tape) = &mut tape {
-            tape.open(seed, settings, now);
+        if let Some(tape) = &tape {
+            tape.seed(seed);
         }
         let books = Books::new(settings, now);
         let (dice, endpoints, wakers) = (Streams::new(seed), Vec::new(), HashMap::new());
-        Desk { state: Mutex::new(State { books, dice, endpoints, wakers, tape, notes: VecDeque::new() }) }
+        let recorded = tape.is_some();
+        let state = State { books, dice, endpoints, wakers, tape, notes: VecDeque::new() };
+        Desk { state: Mutex::new(state), recorded }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -77,7 +79,7 @@ impl Desk {
         }
         let held = state.endpoints.iter().enumerate().filter(|(_, e)| e.is_some());
         let handles: Vec<u32> = held.map(|(i, _)| i as u32).collect();
-        if let Some(tape) = &mut state.tape {
+        if let Some(tape) = &state.tape {
             tape.follow(&handles, settings, now);
         }
         state.books.follow(&handles, settings, now);
@@ -86,9 +88,10 @@ impl Desk {
 
     /// Begins a call.
     pub(crate) fn begin(&self, ask: Ask, now: Moment) -> Call {
-        let state = &mut *self.lock();
-        if let Some(tape) = &mut state.tape {
-            tape.begin(&ask, now);
+        if self.recorded
+            && let Some(tape) = &self.lock().tape
+        {
+            tape.begin(ask, now);
         }
         Call::begin(ask, now)
     }
@@ -97,8 +100,8 @@ impl Desk {
     pub(crate) fn next(&self, id: CallId, call: &mut Call, now: Moment) -> Order {
         let state = &mut *self.lock();
         let step = call.next(&mut state.books, now, &mut state.dice);
-        if let Some(tape) = &mut state.tape {
-            tape.next(id, now, &step);
+        if let Some(tape) = &state.tape {
+            tape.next(id, now, step);
         }
         let address = match step {
             Step::Open { to, .. } => state.address(to),
@@ -111,8 +114,8 @@ impl Desk {
     /// Tells the call what happened.
     pub(crate) fn on(&self, id: CallId, call: &mut Call, event: Event, now: Moment) {
         let state = &mut *self.lock();
-        if let Some(tape) = &mut state.tape {
-            tape.on(id, now, &event);
+        if let Some(tape) = &state.tape {
+            tape.on(id, now, event);
         }
         call.on(event, &mut state.books, now);
         state.wake();
@@ -166,7 +169,7 @@ impl Desk {
 
     /// Writes what the tape holds to its file.
     pub(crate) fn flush_tape(&self) {
-        if let Some(tape) = &mut self.lock().tape {
+        if let Some(tape) = &self.lock().tape {
             tape.flush();
         }
     }
