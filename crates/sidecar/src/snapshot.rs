@@ -155,9 +155,13 @@ impl World {
     }
 }
 
-/// Whether `path` begins with `prefix` at a segment's end.
+/// Whether `path` begins with `prefix` at a segment's end. `*`, which asks about a server as a whole (RFC 9112
+/// §3.2.4), has no segments and belongs to whoever has all paths.
 fn fits(prefix: &str, path: &[u8]) -> bool {
     let prefix = prefix.trim_end_matches('/').as_bytes();
+    if path == b"*" {
+        return prefix.is_empty();
+    }
     match path.strip_prefix(prefix) {
         Some(rest) => rest.is_empty() || rest.first() == Some(&b'/'),
         None => false,
@@ -178,6 +182,8 @@ mod tests {
             ("/shop/", "/shop/x", true),
             ("/shop", "/shopping", false),
             ("/shop", "/", false),
+            ("/", "*", true),
+            ("/shop", "*", false),
         ] {
             assert_eq!(fits(prefix, path.as_bytes()), fit, "{prefix} {path}");
         }

@@ -1,6 +1,8 @@
 //! A plain reader of HTTP/1.1 messages, for what came out of the proxy. It is not the proxy's own, so that a mistake
 //! there is not repeated here; and it needs no care, since what it reads must be in the plainest form.
 
+use super::find;
+
 /// A message as it came out of the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
@@ -64,15 +66,19 @@ pub(super) fn read(bytes: &[u8], bodiless: bool, bare: Bare) -> Option<Message> 
 type Head = (Vec<u8>, Vec<(String, Vec<u8>)>, usize);
 
 fn read_head(bytes: &[u8]) -> Option<Head> {
-    let end = super::find(bytes, b"\r\n\r\n")?;
-    let mut lines = lines(&bytes[..end]);
-    let first = lines.next()?.to_vec();
-    let fields = lines.filter_map(|line| {
+    let end = find(bytes, b"\r\n\r\n")?;
+    let (first, fields) = bytes[..end].split_at(find(&bytes[..end], b"\r\n").unwrap_or(end));
+    Some((first.to_vec(), read_fields(fields), end + 4))
+}
+
+/// The fields of a head or of trailers, a line each.
+pub(super) fn read_fields(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let field = |line: &[u8]| {
         let colon = line.iter().position(|&byte| byte == b':')?;
         let name = String::from_utf8_lossy(&line[..colon]).to_ascii_lowercase();
         Some((name, line[colon + 1..].trim_ascii().to_vec()))
-    });
-    Some((first, fields.collect(), end + 4))
+    };
+    lines(bytes).filter_map(field).collect()
 }
 
 /// Lines that end with CR LF, without it.
@@ -81,7 +87,7 @@ fn lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         if bytes.is_empty() {
             return None;
         }
-        let end = super::find(bytes, b"\r\n").unwrap_or(bytes.len());
+        let end = find(bytes, b"\r\n").unwrap_or(bytes.len());
         let line = &bytes[..end];
         bytes = bytes.get(end + 2..).unwrap_or_default();
         Some(line)
@@ -92,7 +98,7 @@ fn lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn read_chunks(bytes: &[u8], message: &mut Message) -> Option<usize> {
     let mut at = 0;
     loop {
-        let line = super::find(&bytes[at..], b"\r\n")?;
+        let line = find(&bytes[at..], b"\r\n")?;
         let size = bytes[at..at + line].split(|&byte| byte == b';').next()?;
         let size = usize::from_str_radix(std::str::from_utf8(size).ok()?.trim(), 16).ok()?;
         at += line + 2;
@@ -105,7 +111,7 @@ fn read_chunks(bytes: &[u8], message: &mut Message) -> Option<usize> {
         at += 2;
     }
     loop {
-        let line = super::find(&bytes[at..], b"\r\n")?;
+        let line = find(&bytes[at..], b"\r\n")?;
         if line == 0 {
             return Some(at + 2);
         }
