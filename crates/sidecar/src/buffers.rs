@@ -6,12 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// What a buffer begins with: a head with a small body fits.
-const SIZE: usize = 8 << 10;
+/// What a buffer to read into begins with: the head of most requests fits, and it grows where more comes.
+const SIZE: usize = 4 << 10;
+/// What a buffer to write into begins with.
+const OUTPUT: usize = 2 << 10;
 /// A buffer that grew beyond this is freed and not kept: after a burst the memory goes back.
 const KEEP_AT_MOST: usize = 64 << 10;
 /// So many buffers of a kind are kept.
-const KEPT: usize = 512;
+const KEPT: usize = 256;
 
 /// The pools of one worker.
 #[derive(Debug, Default)]
@@ -26,13 +28,13 @@ impl Buffers {
     pub(crate) fn input(&self) -> Input {
         self.lent.set(self.lent.get() + SIZE as u64);
         let data = self.inputs.borrow_mut().pop().unwrap_or_else(|| vec![0; SIZE]);
-        Input { data, start: 0, end: 0 }
+        Input { data, start: 0, end: 0, filled: false }
     }
 
     /// A buffer to write into.
     pub(crate) fn output(&self) -> Vec<u8> {
-        self.lent.set(self.lent.get() + SIZE as u64);
-        self.outputs.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(SIZE))
+        self.lent.set(self.lent.get() + OUTPUT as u64);
+        self.outputs.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(OUTPUT))
     }
 
     /// Takes a buffer back that was read into.
@@ -40,7 +42,7 @@ impl Buffers {
         if input.data.is_empty() {
             return;
         }
-        self.returned();
+        self.lent.set(self.lent.get().saturating_sub(SIZE as u64));
         keep(&mut self.inputs.borrow_mut(), input.data);
     }
 
@@ -49,23 +51,19 @@ impl Buffers {
         if output.capacity() == 0 {
             return;
         }
-        self.returned();
+        self.lent.set(self.lent.get().saturating_sub(OUTPUT as u64));
         output.clear();
         keep(&mut self.outputs.borrow_mut(), output);
     }
 
-    /// Bytes that are lent out, counted at the size that a buffer begins with.
+    /// Bytes that are lent out, counted at the sizes that buffers begin with.
     pub(crate) fn lent_bytes(&self) -> u64 {
         self.lent.get()
-    }
-
-    fn returned(&self) {
-        self.lent.set(self.lent.get().saturating_sub(SIZE as u64));
     }
 }
 
 fn keep(pool: &mut Vec<Vec<u8>>, buffer: Vec<u8>) {
-    if pool.len() < KEPT && buffer.capacity() <= KEEP_AT_MOST && buffer.capacity() >= SIZE {
+    if pool.len() < KEPT && buffer.capacity() <= KEEP_AT_MOST {
         pool.push(buffer);
     }
 }
@@ -76,12 +74,14 @@ pub(crate) struct Input {
     data: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last read left no room: more is on its way, and a larger buffer saves system calls.
+    filled: bool,
 }
 
 impl Input {
     /// A place without a buffer, for a connection at rest.
     pub(crate) fn none() -> Input {
-        Input { data: Vec::new(), start: 0, end: 0 }
+        Input { data: Vec::new(), start: 0, end: 0, filled: false }
     }
 
     /// What was read and not yet used.
@@ -114,6 +114,7 @@ impl Input {
         ready!(Pin::new(stream).poll_read(cx, &mut room))?;
         let count = room.filled().len();
         self.end += count;
+        self.filled = self.end == self.data.len();
         Poll::Ready(Ok(count))
     }
 
@@ -123,15 +124,15 @@ impl Input {
     }
 
     fn make_room(&mut self, most: usize) {
-        if self.end < self.data.len() {
+        if self.end < self.data.len() && !(self.filled && self.end == 0) {
             return;
         }
         if self.start > 0 {
             self.data.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         } else {
-            let larger = (self.data.len() * 2).min(most.max(SIZE));
-            self.data.resize(larger.max(self.end), 0);
+            let larger = (self.data.len() * 2).min(most).max(self.data.len());
+            self.data.resize(larger, 0);
         }
     }
 }

@@ -15,6 +15,8 @@ use tokio::net::TcpStream;
 pub(crate) struct Caller {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
+    /// The peer's address without the port, as it is told to instances.
+    peer_text: ([u8; 46], u8),
     pub(crate) slot: TimerSlot,
     pub(crate) input: Input,
     pub(crate) output: Output,
@@ -60,12 +62,23 @@ impl Output {
     }
 }
 
+/// The longest text of an IPv6 address has 45 characters.
+fn text_of(peer: SocketAddr) -> ([u8; 46], u8) {
+    use std::io::Write as _;
+    let mut text = [0u8; 46];
+    let mut rest = &mut text[..];
+    let _ = write!(rest, "{}", peer.ip());
+    let left = rest.len();
+    (text, (46 - left) as u8)
+}
+
 impl Caller {
     /// A connection that was just accepted.
     pub(crate) fn new(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Caller {
         Caller {
             stream,
             peer,
+            peer_text: text_of(peer),
             slot: worker.timers.take_slot(),
             input: Input::none(),
             output: Output::default(),
@@ -73,6 +86,11 @@ impl Caller {
             gone: false,
             old: false,
         }
+    }
+
+    /// The peer's address without the port.
+    pub(crate) fn peer_text(&self) -> &[u8] {
+        self.peer_text.0.get(..usize::from(self.peer_text.1)).unwrap_or_default()
     }
 
     /// Takes buffers for a request.

@@ -3,12 +3,19 @@
 
 /// Sixteen hexadecimal digits.
 pub(crate) fn hex(out: &mut Vec<u8>, number: u64) {
-    let digit = |place: u32| {
-        let value = (number >> (60 - 4 * place)) as u8 & 0xf;
-        if value < 10 { b'0' + value } else { b'a' + value - 10 }
-    };
-    let text: [u8; 16] = std::array::from_fn(|place| digit(place as u32));
-    out.extend_from_slice(&text);
+    out.extend_from_slice(&eight_digits((number >> 32) as u32));
+    out.extend_from_slice(&eight_digits(number as u32));
+}
+
+/// Eight digits at once: each of the 32 bits' nibbles gets a byte of its own, and the bytes above 9 are moved from
+/// behind `9` to `a`.
+fn eight_digits(number: u32) -> [u8; 8] {
+    let mut x = u64::from(number);
+    x = (x | x << 16) & 0x0000_ffff_0000_ffff;
+    x = (x | x << 8) & 0x00ff_00ff_00ff_00ff;
+    x = (x | x << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = ((x + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+    (x + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 /// As many decimal digits as it takes.

@@ -13,7 +13,6 @@ use http1::{Asked, BodyReader, Field, Framing, Known, Method, RequestHead, Rule,
 use model::{Importance, Moment};
 use policy::{Attempt, Event};
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// The longest protocol name that is passed on in an upgrade.
@@ -28,8 +27,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) inbound: bool,
     /// The Host to write instead of what was said.
     pub(crate) host: Option<&'a str>,
-    /// Who is connected to us.
-    pub(crate) peer: IpAddr,
+    /// Who is connected to us: the address as text.
+    pub(crate) peer: &'a [u8],
     /// Told to the next sidecar.
     pub(crate) importance: Importance,
     /// When the caller gives up.
@@ -38,6 +37,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) attempt: u8,
     /// How long a connection may take.
     pub(crate) connect_time: Duration,
+    /// How a refusal is to be written.
+    pub(crate) form: Form,
     /// Whether it has a trace id, and whether it has a request id.
     pub(crate) ids: (bool, bool),
     /// Their keys, where its context is to be noted or found.
@@ -86,7 +87,7 @@ impl Request {
             spilled: false,
             news: None,
             asked: head.asked(),
-            form: Form::of(head, bytes),
+            form: hop.form,
             expects_continue: head.expect_continue,
             upgrade: protocol(head, bytes),
             inbound: hop.inbound,
@@ -278,7 +279,8 @@ fn write_common(
         let _ = write!(out, "max-forwards: {}\r\n", left.saturating_sub(1));
     }
     if hop.edge {
-        let _ = write!(out, "x-forwarded-for: {}\r\nx-forwarded-proto: http\r\n", hop.peer);
+        line(out, b"x-forwarded-for: ", hop.peer);
+        out.extend_from_slice(b"x-forwarded-proto: http\r\n");
     }
     if head.framing == Framing::Chunked {
         out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED);
@@ -289,8 +291,10 @@ fn write_common(
     if !hop.inbound {
         line(out, b"outrigger-importance: ", hop.importance.word().as_bytes());
     }
-    let traced = if hop.ids.0 { hop.keys[0] } else { new_trace(worker, out) };
-    let named = if hop.ids.1 { hop.keys[1] } else { new_request_id(worker, out) };
+    // What comes from outside has no context here, and nobody looks for it later.
+    let noted = !hop.edge;
+    let traced = if hop.ids.0 { hop.keys[0] } else { new_trace(worker, out, noted) };
+    let named = if hop.ids.1 { hop.keys[1] } else { new_request_id(worker, out, noted) };
     [traced, named]
 }
 
@@ -301,7 +305,7 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// A trace that begins here (W3C Trace Context, version 00, not sampled: nobody records our part of it).
-fn new_trace(worker: &Worker, out: &mut Vec<u8>) -> Option<NoteKey> {
+fn new_trace(worker: &Worker, out: &mut Vec<u8>, noted: bool) -> Option<NoteKey> {
     out.extend_from_slice(b"traceparent: 00-");
     let begin = out.len() - 3;
     digits::hex(out, worker.random());
@@ -309,15 +313,15 @@ fn new_trace(worker: &Worker, out: &mut Vec<u8>) -> Option<NoteKey> {
     out.push(b'-');
     digits::hex(out, worker.random() | 1);
     out.extend_from_slice(b"-00\r\n");
-    NoteKey::of_traceparent(out.get(begin..)?)
+    NoteKey::of_traceparent(out.get(begin..).filter(|_| noted)?)
 }
 
-fn new_request_id(worker: &Worker, out: &mut Vec<u8>) -> Option<NoteKey> {
+fn new_request_id(worker: &Worker, out: &mut Vec<u8>, noted: bool) -> Option<NoteKey> {
     out.extend_from_slice(b"x-request-id: ");
     let begin = out.len();
     digits::hex(out, worker.random());
     digits::hex(out, worker.random());
-    let key = NoteKey::of_request_id(out.get(begin..)?);
+    let end = out.len();
     out.extend_from_slice(b"\r\n");
-    key
+    NoteKey::of_request_id(out.get(begin..end).filter(|_| noted)?)
 }

@@ -1,6 +1,6 @@
 //! Refusals as bytes: status, reason, who may try again, in the form that the caller reads.
 
-use http1::{Known, RequestHead, Rule, write};
+use http1::{Rule, write};
 use model::Reason;
 use std::io::Write as _;
 use std::time::Duration;
@@ -17,13 +17,14 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// What the request accepts: a problem document if it says that it reads JSON, gRPC if it speaks gRPC.
-    pub(crate) fn of(head: &RequestHead, bytes: &[u8]) -> Form {
-        let value = |known| head.find(known).map_or(&b""[..], |field| field.value.of(bytes));
-        if value(Known::ContentType).starts_with(b"application/grpc") {
-            return Form::Grpc;
+    /// For a request with these `Content-Type` and `Accept`: gRPC if it speaks gRPC, a problem document if it says
+    /// that it reads JSON.
+    pub(crate) fn of(content_type: &[u8], accept: &[u8]) -> Form {
+        match () {
+            () if content_type.starts_with(b"application/grpc") => Form::Grpc,
+            () if names_json(accept) => Form::Problem,
+            () => Form::Line,
         }
-        if names_json(value(Known::Accept)) { Form::Problem } else { Form::Line }
     }
 }
 
@@ -172,7 +173,7 @@ fn phrase(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http1::{Asked, Limits, ResponseHead, Status};
+    use http1::{Asked, Known, Limits, ResponseHead, Status};
 
     fn refusal(reason: Reason, form: Form) -> Refusal {
         let rule = (reason == Reason::MalformedRequest).then_some(Rule::BareCr);

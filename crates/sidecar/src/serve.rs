@@ -12,7 +12,7 @@ use crate::request::{Hop, Request};
 use crate::respond::{self, Form, Refusal};
 use crate::snapshot::{Entrance, Route, World};
 use crate::worker::{Draining, Worker};
-use http1::{Field, Framing, Known, Method, RequestHead};
+use http1::{Framing, Known, Method, RequestHead};
 use model::{Importance, Moment, Reason};
 use policy::Ask;
 use std::net::SocketAddr;
@@ -85,7 +85,8 @@ fn arrive(
     let bytes = caller.input.bytes().get(..head_len).unwrap_or_default();
     caller.old = head.minor_version == 0;
     caller.close = !head.keep_alive;
-    let form = Form::of(head, bytes);
+    let said = Said::read(head, bytes);
+    let form = Form::of(said.content_type, said.accept);
     if head.max_forwards == Some(0) {
         let options = head.method == Method::Options;
         return Err(if options { Alone::Options } else { Alone::Refused(Reason::MethodRefused, form) });
@@ -100,13 +101,12 @@ fn arrive(
     if worker.buffers.lent_bytes() > worker.bounds().buffer_bytes {
         return Err(Alone::Refused(Reason::OutOfMemory, form));
     }
-    let ids = ids_of(head, bytes);
     let inbound = *entrance == Entrance::Inbound;
     let edge = matches!(entrance, Entrance::Edge(_));
     // What comes from outside has no context here, and nobody looks for it later.
-    let keys = if edge { [None, None] } else { keys_of(ids) };
-    let ids = (ids.0.is_some(), ids.1.is_some());
-    let context = context_of(worker, head, bytes, entrance, keys, now);
+    let keys = if edge { [None, None] } else { said.keys() };
+    let ids = (said.trace.is_some(), said.request_id.is_some());
+    let context = context_of(worker, &said, entrance, keys, now);
     let total = now.after(route.timeouts.total).min(context.deadline);
     let host = matches!(entrance, Entrance::Service(_)).then_some(route.target.name.as_str());
     let connect_time = route.timeouts.connect;
@@ -114,11 +114,12 @@ fn arrive(
         edge,
         inbound,
         host,
-        peer: caller.peer.ip(),
+        peer: caller.peer_text(),
         importance: context.importance,
         deadline: total,
         attempt: context.attempt,
         connect_time,
+        form,
         ids,
         keys,
     };
@@ -143,36 +144,75 @@ fn arrive(
     })
 }
 
-/// The trace id and the request id that it carries, as far as they are any.
-fn ids_of<'b>(head: &RequestHead, bytes: &'b [u8]) -> (Option<&'b [u8]>, Option<&'b [u8]>) {
-    let value = |known| head.find(known).map(|field: &Field| field.value.of(bytes));
-    let traced = value(Known::Traceparent).filter(|v| NoteKey::is_traceparent(v));
-    (traced, value(Known::XRequestId).filter(|v| !v.is_empty()))
+/// The fields of a request that decide what becomes of it, found in one pass; empty or none where they are missing.
+#[derive(Default)]
+struct Said<'b> {
+    trace: Option<&'b [u8]>,
+    request_id: Option<&'b [u8]>,
+    accept: &'b [u8],
+    content_type: &'b [u8],
+    deadline: Option<Duration>,
+    importance: Option<Importance>,
+    attempt: &'b [u8],
+    /// The shorter of `grpc-timeout` and Envoy's expected timeout.
+    timeout: Option<Duration>,
 }
 
-fn keys_of((traced, named): (Option<&[u8]>, Option<&[u8]>)) -> [Option<NoteKey>; 2] {
-    [traced.and_then(NoteKey::of_traceparent), named.and_then(NoteKey::of_request_id)]
+impl<'b> Said<'b> {
+    fn read(head: &RequestHead, bytes: &'b [u8]) -> Said<'b> {
+        let mut said = Said::default();
+        for field in &head.fields {
+            if field.known == Known::Other {
+                continue;
+            }
+            let value = field.value.of(bytes);
+            match field.known {
+                Known::Traceparent => said.trace = Some(value).filter(|v| NoteKey::is_traceparent(v)),
+                Known::XRequestId => said.request_id = Some(value).filter(|v| !v.is_empty()),
+                Known::Accept => said.accept = value,
+                Known::ContentType => said.content_type = value,
+                Known::OutriggerDeadlineMs => said.deadline = millis(value),
+                Known::OutriggerImportance => said.importance = Importance::from_word(value),
+                Known::OutriggerAttempt => said.attempt = value,
+                Known::GrpcTimeout => said.timeout = shorter(said.timeout, grpc_timeout(value)),
+                Known::XEnvoyExpectedRqTimeoutMs => said.timeout = shorter(said.timeout, millis(value)),
+                _ => {}
+            }
+        }
+        said
+    }
+
+    fn keys(&self) -> [Option<NoteKey>; 2] {
+        [self.trace.and_then(NoteKey::of_traceparent), self.request_id.and_then(NoteKey::of_request_id)]
+    }
+}
+
+fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    [a, b].into_iter().flatten().min()
+}
+
+fn millis(value: &[u8]) -> Option<Duration> {
+    std::str::from_utf8(value).ok()?.parse().ok().map(Duration::from_millis)
 }
 
 /// Deadline, importance and attempt: from the peer's sidecar, or from what inbound noted when this request's cause
-/// came in, or afresh.
+/// came in, or afresh. Ours are believed from sidecars only; a shorter timeout is believed from anybody.
 fn context_of(
     worker: &Worker,
-    head: &RequestHead,
-    bytes: &[u8],
+    said: &Said<'_>,
     entrance: &Entrance,
     keys: [Option<NoteKey>; 2],
     now: Moment,
 ) -> Context {
-    let said = said_deadline(head, bytes, *entrance == Entrance::Inbound);
-    let deadline = said.map_or(Moment::NEVER, |left| now.after(left));
+    let inbound = *entrance == Entrance::Inbound;
+    let left = if inbound { shorter(said.timeout, said.deadline) } else { said.timeout };
+    let deadline = left.map_or(Moment::NEVER, |left| now.after(left));
     let afresh = Context { deadline, importance: Importance::default(), attempt: 1, retried: false };
-    let value = |known| head.find(known).map(|field: &Field| field.value.of(bytes));
     match entrance {
         Entrance::Edge(_) => afresh,
         Entrance::Inbound => Context {
-            importance: value(Known::OutriggerImportance).and_then(Importance::from_word).unwrap_or_default(),
-            attempt: if value(Known::OutriggerAttempt) == Some(b"2") { 2 } else { 1 },
+            importance: said.importance.unwrap_or_default(),
+            attempt: if said.attempt == b"2" { 2 } else { 1 },
             ..afresh
         },
         Entrance::Outbound | Entrance::Service(_) => match worker.shared.notes.find(keys) {
@@ -183,17 +223,6 @@ fn context_of(
             }
         },
     }
-}
-
-/// The shortest of the times that the caller says it has left. Ours is believed from sidecars only.
-fn said_deadline(head: &RequestHead, bytes: &[u8], from_sidecar: bool) -> Option<Duration> {
-    let number = |known| {
-        let value = head.find(known)?.value.of(bytes);
-        std::str::from_utf8(value).ok()?.parse::<u64>().ok().map(Duration::from_millis)
-    };
-    let ours = if from_sidecar { number(Known::OutriggerDeadlineMs) } else { None };
-    let grpc = head.find(Known::GrpcTimeout).and_then(|field| grpc_timeout(field.value.of(bytes)));
-    [ours, grpc, number(Known::XEnvoyExpectedRqTimeoutMs)].into_iter().flatten().min()
 }
 
 /// `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, "Requests").

@@ -38,6 +38,8 @@ pub(crate) struct Pool {
     count: Cell<u64>,
     opened: Cell<u64>,
     sweeper: RefCell<Option<Waker>>,
+    /// Whether a sweep is due at some time.
+    sweeps: Cell<bool>,
 }
 
 impl Pool {
@@ -61,7 +63,10 @@ impl Pool {
         if list.len() < at_most as usize {
             list.push(Idle { stream, until });
             self.count.set(self.count.get() + 1);
-            if let (1, Some(sweeper)) = (self.count.get(), &*self.sweeper.borrow()) {
+            // A sweep that is due anyhow will see this one too.
+            if !self.sweeps.replace(true)
+                && let Some(sweeper) = &*self.sweeper.borrow()
+            {
                 sweeper.wake_by_ref();
             }
         }
@@ -80,6 +85,7 @@ impl Pool {
             !list.is_empty()
         });
         self.count.set(count);
+        self.sweeps.set(next != Moment::NEVER);
         next
     }
 
