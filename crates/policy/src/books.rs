@@ -462,10 +462,12 @@ impl Books {
         Some(slot)
     }
 
-    /// Whoever else can be asked at all: newcomers before those who are being probed.
+    /// Whoever else can be asked at all: newcomers before those who are being probed, and before the call fails those
+    /// who rest or are out. They may be well again, and the budget bounds how often they are asked.
     fn other(&self, not: Option<u32>) -> Option<u32> {
         let pool = &self.pool;
-        pool.newcomers.iter().chain(&pool.probing).map(|c| c.slot).find(|&slot| Some(slot) != not)
+        let capped = pool.newcomers.iter().chain(&pool.probing).map(|c| c.slot);
+        capped.chain(self.order.iter().copied()).find(|&slot| Some(slot) != not)
     }
 
     /// Whether somebody else than `key` can be asked.

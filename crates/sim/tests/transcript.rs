@@ -1,5 +1,5 @@
 //! A small run, word for word: what the policies decide cannot change unseen. After a wanted change, look at the
-//! difference, then `UPDATE_GOLDEN=1 cargo test -p sim --test transcript` writes the file anew.
+//! difference, then `BLESS=1 cargo test -p sim --test transcript` writes the file anew.
 
 use model::{Moment, Settings};
 use sim::Service;
@@ -32,7 +32,7 @@ fn plan() -> Plan {
 fn a_small_run_word_for_word() {
     let tape = play(plan(), "transcript", 7).tape;
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/two_instances.tape");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         std::fs::write(path, &tape).expect("the golden file can be written");
     }
     let golden = std::fs::read_to_string(path).expect("the golden file is there");

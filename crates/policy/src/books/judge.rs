@@ -11,11 +11,12 @@
 //! | refused by the peer's sidecar by the caller's fault | – | – | – |
 //! | broke | at least, and a strike | failed | + 1 |
 //! | broke as this sidecar lacks something | – | – | – |
-//! | nobody waits any more, before `slow` | at least | – | – |
-//! | nobody waits any more, after `slow` | at least, and a strike | slow | + 1 |
+//! | nobody waits any more, before `slow / 2` | at least | – | – |
+//! | nobody waits any more, after `slow / 2` | at least, and a strike | slow | + 1 |
 //!
 //! `slow = max(20 ms, min(the route's total timeout, slow_factor × usual))`. An answer that came quickly but was a
-//! failure never lowers an estimate. What a caller with little patience does not wait for is no fault of the endpoint.
+//! failure never lowers an estimate. What a caller with little patience does not wait for is no fault of the endpoint;
+//! but whoever gave up has not seen how slow it would have been, so half of `slow` is enough there.
 
 use super::{Books, State};
 use crate::health::{Seen, out_at_most};
@@ -102,10 +103,11 @@ impl Books {
             }
             Meaning::Unheard => {
                 endpoint.latency.on_at_least(now, took, mean);
-                if took >= slow {
+                let late = took >= (slow / 2).max(Breaker::SLOW_FLOOR);
+                if late {
                     endpoint.latency.on_strike(now);
                 }
-                (took >= slow).then_some(Seen::Slow)
+                late.then_some(Seen::Slow)
             }
             Meaning::Shed => {
                 endpoint.latency.on_strike(now);
@@ -141,21 +143,22 @@ impl Books {
 
     fn judge_by_share(&mut self, key: EndpointKey, state: State, began: Moment, now: Moment, seen: Seen) {
         let Some(rule) = self.settings.breaker else { return };
-        // The last one is not rested, unless health is never to be ignored.
-        let last = state.is_available() && self.pool.available <= 1 && self.settings.panic.part() > 0.0;
+        // The only one is not rested, unless health is never to be ignored. The last available of several is: then all
+        // are asked, which is better than to go on with one that is known to be bad.
+        let only = self.order.len() == 1 && self.settings.panic.part() > 0.0;
         let Some(endpoint) = self.endpoint_mut(key) else { return };
         let cause = endpoint.breaker.on_call(&rule, now, began, seen);
-        if let Some(cause) = cause.filter(|_| !last) {
+        if let Some(cause) = cause.filter(|_| !only) {
             endpoint.breaker.rest(&rule, now, cause);
             self.stale = true;
-            self.pool.available -= usize::from(state.is_available());
+            self.pool.available = self.pool.available.saturating_sub(usize::from(state.is_available()));
         }
         self.stale |= state == State::Probing;
     }
 
     fn judge_by_row(&mut self, key: EndpointKey, state: State, began: Moment, now: Moment, answered: bool) {
         let Some(rule) = self.settings.ejection else { return };
-        let others = self.pool.available - usize::from(state.is_available()).min(self.pool.available);
+        let others = self.pool.available.saturating_sub(usize::from(state.is_available()));
         let room = self.pool.ejected < out_at_most(&rule, self.order.len()) && others > 0;
         let Some(endpoint) = self.endpoint_mut(key) else { return };
         if answered {

@@ -119,9 +119,9 @@ fn five_failures_in_a_row_eject_and_a_breaker_probes_on_return() {
     assert_eq!(scene.states(200), [State::Admitting, State::Admitting, State::Ejected]);
     assert_eq!(scene.notes(), [(Some(2), Change::Ejected, Cause::InARow)]);
     let until = scene.books.endpoints(at(200)).nth(2).unwrap().until.unwrap();
-    assert!((at(30_000)..at(30_200)).contains(&until));
+    assert!((at(5_000)..at(5_200)).contains(&until));
     scene.books.refresh(until, &mut scene.dice);
-    assert_eq!(scene.states(31_000)[2], State::Probing);
+    assert_eq!(scene.states(6_000)[2], State::Probing);
     assert_eq!(
         scene.notes(),
         [(Some(2), Change::Returned, Cause::Time), (Some(2), Change::Probing, Cause::Time)]
@@ -194,6 +194,32 @@ fn the_last_one_is_not_rested_unless_health_is_never_ignored() {
         }
         assert_eq!(scene.states(100), [state]);
     }
+}
+
+#[test]
+fn two_endpoints_that_die_in_turn_cost_no_call_its_second_attempt() {
+    let mut scene = Scene::new(2, Settings::default());
+    let mut play = |from: u64, dead: u32| {
+        let mut both_failed = 0;
+        for i in from..from + 800 {
+            let first = scene.pick(i);
+            let dies = |key| scene.books.handle(key) == Some(dead);
+            let outcome = |dead| if dead { Outcome::Broke(Reason::ConnectFailed) } else { good(0) };
+            let failed = dies(first);
+            scene.books.settle(first, at(i), TOTAL, at(i), outcome(failed));
+            if failed {
+                assert!(scene.books.has_other(first));
+                let second = scene.books.pick(at(i), &mut scene.dice, Some(first)).unwrap();
+                let failed = scene.books.handle(second) == Some(dead);
+                both_failed += u32::from(failed);
+                scene.books.settle(second, at(i), TOTAL, at(i), outcome(failed));
+            }
+        }
+        both_failed
+    };
+    // The first dies, is ejected, comes back unnoticed; then the second dies.
+    assert_eq!([play(0, 0), play(2_000, 1)], [0, 0]);
+    assert!(scene.books.census(at(2_800)).panic);
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! **An endpoint that fails five times in a row is taken out, for 30 s the first time; never the last one, and never
+//! **An endpoint that fails five times in a row is taken out, for 5 s the first time; never the last one, and never
 //! more than a tenth of them, but one at least.**
 //!
 //! A breaker needs 20 calls to judge by share; a dead process can be told from five. The cap keeps a fault that hits
 //! everybody (a bad request, a broken database behind the service) from emptying the list: what all do is not an
 //! outlier. A refusal for overload counts for nothing here: an overloaded instance is not a broken one.
 //!
-//! The n-th absence lasts `min(n · 30 s, 300 s)`. Each 30 s that an endpoint stays in after its return take one from n.
-//! Where there is a breaker it probes the endpoint first when it returns.
+//! The n-th absence lasts `min(n · 5 s, 300 s)`. Each 5 s that an endpoint stays in after its return take one from n.
+//! Where there is a breaker it probes the endpoint first when it returns, so that to be early costs one call.
 //!
 //! | endpoints | out at most |
 //! |---|---|
@@ -22,11 +22,12 @@
 //! for i in 0..4 { assert!(!outlier.on_failure(&rule, at(i))); }
 //! assert!(outlier.on_failure(&rule, at(4)));     // the fifth asks for ejection …
 //! outlier.eject(&rule, at(4));                          // … which the cap allows
-//! assert_eq!(outlier.out_until(at(5)), Some(at(30_004)));
+//! assert_eq!(outlier.out_until(at(5)), Some(at(5_004)));
 //! assert_eq!(out_at_most(&rule, 11), 1);
 //! ```
 //!
-//! Source: Envoy's outlier detection (consecutive 5xx 5, base 30 s, at most 300 s, at most 10 %).
+//! Source: Envoy's outlier detection (consecutive 5xx 5, at most 300 s, at most 10 %;
+//! base 30 s there, without probes).
 
 use model::{Ejection, Moment};
 
@@ -112,17 +113,17 @@ mod tests {
     fn absences_grow_and_good_times_are_credited() {
         let (rule, mut o) = (Ejection::default(), Outlier::default());
         let mut now = 0;
-        for absence in [30_000, 60_000, 90_000] {
+        for absence in [5_000, 10_000, 15_000] {
             o.eject(&rule, at(now));
             assert_eq!(o.out_until(at(now)), Some(at(now + absence)));
             now += absence;
             assert!(o.on_time(at(now)));
         }
-        // It stays in for a minute: two of its three times are forgiven.
-        now += 60_000;
+        // It stays in for 10 s: two of its three times are forgiven.
+        now += 10_000;
         o.eject(&rule, at(now));
-        assert_eq!(o.next_wakeup(), Some(at(now + 60_000)));
-        for _ in 0..50 {
+        assert_eq!(o.next_wakeup(), Some(at(now + 10_000)));
+        for _ in 0..100 {
             o.eject(&rule, at(now));
         }
         assert_eq!(o.next_wakeup(), Some(at(now + 300_000)));
@@ -133,9 +134,9 @@ mod tests {
         let (rule, mut o) = (Ejection::default(), Outlier::default());
         o.eject(&rule, at(0));
         assert!(!o.on_failure(&rule, at(1)));
-        assert!(o.on_time(at(30_000)));
+        assert!(o.on_time(at(5_000)));
         for _ in 0..9 {
-            assert!(!o.on_failure(&rule, at(29_999)));
+            assert!(!o.on_failure(&rule, at(4_999)));
         }
     }
 

@@ -114,7 +114,7 @@ static BREAKER: [Field; 7] = [
 
 static EJECTION: [Field; 4] = [
     preset("failures-in-a-row", whole(1), "So many failures in a row take an instance out.").example("5"),
-    preset("base", between_ms(1, DAY), "The first absence; the n-th is n times as long …").example("\"30s\""),
+    preset("base", between_ms(1, DAY), "The first absence; the n-th is n times as long …").example("\"5s\""),
     preset("at-most", between_ms(1, DAY), "… up to this; never less than `base`.").example("\"5m\""),
     preset(
         "share-at-most",
