@@ -145,6 +145,9 @@ pub struct BackOff {
 }
 
 impl BackOff {
+    /// A crash loop leaves the machine usable, whatever its manifest says.
+    pub const SHORTEST: Duration = Duration::from_millis(50);
+
     /// For sidecars, which start within milliseconds and whose absence cuts an instance off: at once at first.
     pub const SIDECAR: BackOff =
         BackOff { first: Duration::from_millis(100), at_most: Duration::from_secs(5) };
@@ -189,7 +192,10 @@ impl Service {
             },
             liveness: manifest.liveness.as_ref().map(liveness),
             stop_grace: manifest.run.stop_grace,
-            back_off: BackOff { first: manifest.restart.back_off, at_most: manifest.restart.at_most },
+            back_off: BackOff {
+                first: manifest.restart.back_off.max(BackOff::SHORTEST),
+                at_most: manifest.restart.at_most.max(BackOff::SHORTEST),
+            },
             attempts: ATTEMPTS,
             rank: 0,
         }

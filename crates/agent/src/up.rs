@@ -153,8 +153,9 @@ async fn listen(wish: Wish, terminal: &Terminal) -> Result<(TcpListener, SocketA
 /// The address that is wished for, or the next free one, said aloud.
 fn place(wish: Wish, what: &'static str, terminal: &Terminal) -> Result<SocketAddr, UpError> {
     let (Wish::Exactly(address) | Wish::OrNext(address)) = wish;
-    let why = match std::net::TcpListener::bind(address) {
-        Ok(_) => return Ok(address),
+    // Port 0 is any; which one must be known before the sidecar listens there.
+    let why = match std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr()) {
+        Ok(address) => return Ok(address),
         Err(why) => why,
     };
     let next = if let Wish::OrNext(_) = wish { ports::next_free(address) } else { None };
