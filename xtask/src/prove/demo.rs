@@ -162,13 +162,15 @@ impl Before {
 }
 
 /// Files in the clone outside of what builds leave there, and in the folders of our own. Logs and events are kept on
-/// purpose, in the folder for state: they are what one reads after a run.
+/// purpose, in the folder for state: they are what one reads after a run. So is the file that is locked during a run,
+/// since to remove it would be a race with the next one.
 fn files(clone: &Path, home: &Path) -> BTreeSet<PathBuf> {
     let found = [clone, home].into_iter().flat_map(super::files_under);
     let kept = |file: &PathBuf| {
         let builds = ["target", ".git", "build", "node_modules", "__pycache__"];
         let is_kept = file.starts_with(home.join("xdg_state_home"))
-            && file.extension().is_some_and(|kind| kind == "log" || kind == "jsonl" || kind == "json");
+            && (file.ends_with("lock")
+                || file.extension().is_some_and(|kind| kind == "log" || kind == "jsonl"));
         !is_kept && !file.components().any(|part| builds.iter().any(|name| part.as_os_str() == *name))
     };
     found.filter(kept).collect()
