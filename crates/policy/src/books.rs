@@ -470,6 +470,13 @@ impl Books {
         capped.chain(self.order.iter().copied()).find(|&slot| Some(slot) != not)
     }
 
+    /// Whether somebody else than `key` is fit to be asked: enough for a hedge, which is a luxury.
+    pub(crate) fn has_fit_other(&self, key: EndpointKey) -> bool {
+        let not = self.endpoint(key).map(|_| key.slot);
+        let capped = self.pool.newcomers.iter().map(|c| c.slot);
+        self.pool.steady.iter().copied().chain(capped).any(|slot| Some(slot) != not)
+    }
+
     /// Whether somebody else than `key` can be asked.
     pub(crate) fn has_other(&self, key: EndpointKey) -> bool {
         let not = self.endpoint(key).map(|_| key.slot);

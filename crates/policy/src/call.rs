@@ -77,8 +77,11 @@ pub struct Call {
     total: Duration,
     connect: Duration,
     idle: Duration,
-    /// The refusal that it will be if there is no answer.
+    /// The refusal that it will be if there is no answer, and when to try again then.
     reason: Reason,
+    retry_after: Duration,
+    /// When a back-off ends.
+    until: Moment,
 }
 
 const _: () = assert!(size_of::<Call>() <= 192);
@@ -95,8 +98,8 @@ enum At {
     Again {
         same: bool,
     },
+    /// A wait before a second attempt.
     BackOff {
-        until: Moment,
         same: bool,
     },
     Waiting,
@@ -106,10 +109,7 @@ enum At {
     },
     Streaming(Attempt),
     Tunnelling,
-    Refusing {
-        reason: Reason,
-        retry_after: Duration,
-    },
+    Refusing,
     Over,
 }
 
@@ -162,6 +162,8 @@ impl Call {
             connect: ask.timeouts.connect,
             idle: ask.timeouts.idle,
             reason: Reason::DeadlinePassed,
+            retry_after: Duration::from_secs(1),
+            until: Moment::NEVER,
         }
     }
 
@@ -183,37 +185,55 @@ impl Call {
     /// What to do next. Ask again after each step but [`Step::Idle`], which waits for an event.
     pub fn next(&mut self, books: &mut Books, now: Moment, dice: &mut impl Dice) -> Step {
         books.refresh(now, dice);
+        // Steps are made where they are returned: to pass them on in an Option costs twice as much as all the rest.
         loop {
-            if let Some(step) = self.abandon() {
-                return step;
+            if let Some((attempt, why)) = self.abandon() {
+                return Step::Drop { attempt, why };
             }
-            let step = match self.at {
+            match self.at {
                 At::Fresh => self.arrive(books, now),
-                At::Queued => self.queued(books, now),
-                At::Ready { same } => self.open(books, now, dice, same),
+                At::Queued => {
+                    if self.waits_for_slot(books, now) {
+                        return Step::Idle { until: self.deadline };
+                    }
+                }
+                At::Ready { same } => {
+                    if let Some((attempt, to)) = self.open(books, now, dice, same) {
+                        return Step::Open {
+                            attempt,
+                            to,
+                            give_up: now.after(self.connect).min(self.deadline),
+                        };
+                    }
+                }
                 At::Again { same } => {
                     let rule = books.settings().retry.unwrap_or_default();
-                    let wait = back_off(&rule, now.until(self.deadline), dice);
-                    self.at = At::BackOff { until: now.after(wait), same };
-                    None
+                    self.until = now.after(back_off(&rule, now.until(self.deadline), dice));
+                    self.at = At::BackOff { same };
                 }
-                At::BackOff { until, same } if now >= until => {
-                    self.at = At::Ready { same };
-                    None
+                At::BackOff { same } if now >= self.until => self.at = At::Ready { same },
+                At::BackOff { .. } => return Step::Idle { until: self.until },
+                At::Waiting => {
+                    if let Some(until) = self.wait(books, now) {
+                        return Step::Idle { until };
+                    }
                 }
-                At::BackOff { until, .. } => Some(Step::Idle { until }),
-                At::Waiting => self.wait(books, now, dice),
-                At::Answered { attempt, upgraded } => Some(self.commit(books, now, attempt, upgraded)),
-                At::Streaming(_) | At::Tunnelling => Some(Step::Idle { until: Moment::NEVER }),
-                At::Refusing { reason, retry_after } => {
+                At::Answered { attempt, upgraded: false } => {
+                    self.at = At::Streaming(attempt);
+                    return Step::Forward { attempt, idle: self.idle };
+                }
+                At::Answered { attempt, upgraded: true } => {
+                    self.leave(books, now);
+                    self.at = At::Tunnelling;
+                    return Step::Tunnel { attempt };
+                }
+                At::Streaming(_) | At::Tunnelling => return Step::Idle { until: Moment::NEVER },
+                At::Refusing => {
                     self.at = At::Over;
-                    let retry_after = reason.has_retry_after().then_some(retry_after);
-                    Some(Step::Refuse { reason, retry_after })
+                    let retry_after = self.reason.has_retry_after().then_some(self.retry_after);
+                    return Step::Refuse { reason: self.reason, retry_after };
                 }
-                At::Over => Some(Step::Settled),
-            };
-            if let Some(step) = step {
-                return step;
+                At::Over => return Step::Settled,
             }
         }
     }
@@ -326,20 +346,19 @@ impl Call {
     }
 
     /// The next attempt that the driver must be told to abandon.
-    fn abandon(&mut self) -> Option<Step> {
+    fn abandon(&mut self) -> Option<(Attempt, Why)> {
         for attempt in [Attempt::First, Attempt::Second] {
             if let Some(why) = self.tries[attempt as usize].drop.take() {
-                return Some(Step::Drop { attempt, why });
+                return Some((attempt, why));
             }
         }
         None
     }
 
-    fn arrive(&mut self, books: &mut Books, now: Moment) -> Option<Step> {
+    fn arrive(&mut self, books: &mut Books, now: Moment) {
         books.on_call(now);
         if now >= self.deadline {
-            self.refuse(Reason::DeadlinePassed, books, now);
-            return None;
+            return self.refuse(Reason::DeadlinePassed, books, now);
         }
         let limit = books.settings().limit;
         match books.queue().begin(limit, self.id, self.deadline) {
@@ -350,10 +369,9 @@ impl Call {
             Verdict::Wait => self.at = At::Queued,
             Verdict::Refuse(reason) => self.refuse(reason, books, now),
         }
-        None
     }
 
-    fn queued(&mut self, books: &mut Books, now: Moment) -> Option<Step> {
+    fn waits_for_slot(&mut self, books: &mut Books, now: Moment) -> bool {
         let limit = books.settings().limit;
         self.slot = books.queue().granted(self.id);
         if now >= self.deadline {
@@ -361,16 +379,20 @@ impl Call {
                 books.queue().forget(limit, self.id, now);
             }
             self.refuse(Reason::QueueTooSlow, books, now);
-            return None;
+        } else if self.slot {
+            self.at = At::Ready { same: false };
         }
-        if !self.slot {
-            return Some(Step::Idle { until: self.deadline });
-        }
-        self.at = At::Ready { same: false };
-        None
+        self.at == At::Queued
     }
 
-    fn open(&mut self, books: &mut Books, now: Moment, dice: &mut impl Dice, same: bool) -> Option<Step> {
+    /// Begins an attempt, if there is still time for it and somebody to ask.
+    fn open(
+        &mut self,
+        books: &mut Books,
+        now: Moment,
+        dice: &mut impl Dice,
+        same: bool,
+    ) -> Option<(Attempt, EndpointKey)> {
         let first = (self.opened > 0).then_some(self.tries[0].to);
         // The body may have outgrown its copy during the back-off.
         let lost = first.is_some() && self.copy == Copied::Lost;
@@ -380,20 +402,18 @@ impl Call {
         }
         let again = |books: &mut Books| first.filter(|_| same).and_then(|key| books.pick_again(key));
         let Some(to) = books.pick(now, dice, first).or_else(|| again(books)) else {
-            match first {
-                Some(_) => self.refuse(self.reason, books, now),
-                None => self.refuse_for_nobody(books, now),
-            }
+            self.nobody_to_ask(books, now);
             return None;
         };
         let attempt = if self.opened == 0 { Attempt::First } else { Attempt::Second };
         self.tries[attempt as usize] = Try { to, began: now, live: true, drop: None };
         self.opened += 1;
         self.at = At::Waiting;
-        Some(Step::Open { attempt, to, give_up: now.after(self.connect).min(self.deadline) })
+        Some((attempt, to))
     }
 
-    fn wait(&mut self, books: &mut Books, now: Moment, dice: &mut impl Dice) -> Option<Step> {
+    /// Until when there is nothing to do but wait for an answer; none if there is something to do.
+    fn wait(&mut self, books: &mut Books, now: Moment) -> Option<Moment> {
         if now >= self.deadline {
             for attempt in [Attempt::First, Attempt::Second] {
                 self.give_up_on(attempt, Why::Deadline, books, now);
@@ -403,14 +423,13 @@ impl Call {
         }
         let hedge = self.hedge_at(books);
         if now < hedge {
-            return Some(Step::Idle { until: self.deadline.min(hedge) });
+            return Some(self.deadline.min(hedge));
         }
-        if books.has_other(self.tries[0].to) && books.withdraw(now) {
+        if books.has_fit_other(self.tries[0].to) && books.withdraw(now) {
             self.at = At::Ready { same: false };
-            let step = self.open(books, now, dice, false);
-            return step;
+        } else {
+            self.no_hedge = true;
         }
-        self.no_hedge = true;
         None
     }
 
@@ -421,16 +440,6 @@ impl Call {
             return Moment::NEVER;
         }
         hedge_at(books.settings().hedge.as_ref(), self.tries[0].began, books.shed())
-    }
-
-    fn commit(&mut self, books: &mut Books, now: Moment, attempt: Attempt, upgraded: bool) -> Step {
-        if upgraded {
-            self.leave(books, now);
-            self.at = At::Tunnelling;
-            return Step::Tunnel { attempt };
-        }
-        self.at = At::Streaming(attempt);
-        Step::Forward { attempt, idle: self.idle }
     }
 
     /// Makes ready for a second attempt, if there may be one.
@@ -462,15 +471,18 @@ impl Call {
         books.settle(tried.to, tried.began, self.total, now, outcome);
     }
 
-    fn refuse_for_nobody(&mut self, books: &mut Books, now: Moment) {
-        let (reason, retry_after) = books.nobody(now);
-        self.refuse(reason, books, now);
-        self.at = At::Refusing { reason, retry_after };
+    /// For a first attempt the books say why; a second one fails as the first did.
+    fn nobody_to_ask(&mut self, books: &mut Books, now: Moment) {
+        if self.opened == 0 {
+            (self.reason, self.retry_after) = books.nobody(now);
+        }
+        self.refuse(self.reason, books, now);
     }
 
     fn refuse(&mut self, reason: Reason, books: &mut Books, now: Moment) {
         self.leave(books, now);
-        self.at = At::Refusing { reason, retry_after: Duration::from_secs(1) };
+        self.reason = reason;
+        self.at = At::Refusing;
     }
 
     fn leave(&mut self, books: &mut Books, now: Moment) {

@@ -132,7 +132,8 @@ pub enum Event {
     },
     /// What was being passed on has ended.
     Ended(Ending),
-    /// The caller has gone away (or the driver is being dropped).
+    /// The caller has gone away (or the driver is being dropped). Attempts that have not been passed on are then
+    /// abandoned by [`Step::Drop`]; the connection of one that was being passed on is the driver's to close.
     CallerGone,
 }
 
