@@ -29,6 +29,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// A sidecar confirms what it is told within this, or is replaced: on loopback it takes milliseconds.
 const RELOAD: Duration = Duration::from_secs(2);
+/// A sidecar waits no longer than this for its last requests.
+const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
 /// How long what an ended app left behind may take to follow it before it is killed.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
@@ -339,14 +341,15 @@ impl Hands {
 
     fn drain(&self, at: usize, desired: &Desired, observed: &Observed) {
         let run = observed.units[at].sidecar_run;
-        let within = desired.service(at).map_or(Duration::ZERO, |service| service.stop_grace);
+        let grace = desired.service(at).map_or(Duration::ZERO, |service| service.stop_grace);
+        let within = grace.min(LONGEST_DRAIN);
         let (admin, sender) = (self.addresses[at].admin, self.news.clone());
         spawn_local(async move {
-            let target = format!("/drain?within={}ms", within.as_millis());
+            let target = format!("/drain?within={:.3}s", within.as_secs_f64());
             // Whoever does not answer has nothing in flight that could be waited for.
             let left = match ask(admin, "POST", &target, within + RELOAD).await {
-                Ok(answer) => first_number(&answer.body),
-                Err(_) => 0,
+                Ok(answer) if answer.status == 200 => first_number(&answer.body),
+                Ok(_) | Err(_) => 0,
             };
             let _ = sender.send(News::Fact(Fact::Drained(at, run, left))).await;
         });

@@ -4,6 +4,7 @@ use crate::tree::{self, RUN, Signs};
 use rustix::process::Signal;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -65,8 +66,7 @@ impl StateFolder {
             fs::create_dir_all(path.join(folder)).map_err(unusable)?;
         }
         let path = path.canonicalize().map_err(unusable)?;
-        let lock = open_lock(&path).map_err(unusable)?;
-        await_lock(&lock, &path)?;
+        let lock = await_lock(&path)?;
         let found = end_earlier_run(&path)?;
         clear(&path).map_err(unusable)?;
         Ok(StateFolder { path, run, found, _lock: lock })
@@ -90,11 +90,13 @@ impl StateFolder {
     pub(crate) fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
+}
 
+impl Drop for StateFolder {
     /// Removes what only a running environment needs. Logs and events stay.
-    pub(crate) fn leave(self) {
+    fn drop(&mut self) {
         // What cannot be removed now is removed by the next start.
-        let _ = clear(&self.path);
+        let _ = clear(&self.path).and_then(|()| fs::remove_file(self.path.join("lock")));
     }
 }
 
@@ -102,7 +104,7 @@ impl StateFolder {
 pub(crate) fn clear_after(path: &Path, run: &str) {
     let Ok(lock) = open_lock(path) else { return };
     if lock.try_lock().is_ok() && read_run(path).is_some_and(|earlier| earlier.run == run) {
-        let _ = clear(path);
+        let _ = clear(path).and_then(|()| fs::remove_file(path.join("lock")));
     }
 }
 
@@ -122,14 +124,23 @@ fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock"))
 }
 
+/// Whether the open file is the one that others find by its name: its holder removes it when it leaves.
+fn is_current(lock: &File, path: &Path) -> bool {
+    let named = fs::metadata(path.join("lock")).map(|m| (m.dev(), m.ino()));
+    let held = lock.metadata().map(|m| (m.dev(), m.ino()));
+    named.is_ok_and(|named| held.is_ok_and(|held| held == named))
+}
+
 /// Takes the lock. A holder whose agent is dead is its guard, which is about to end: it is waited for.
-fn await_lock(lock: &File, path: &Path) -> Result<(), StateError> {
+fn await_lock(path: &Path) -> Result<File, StateError> {
+    let unusable = |error| StateError::Unusable(path.to_owned(), error);
     let deadline = Instant::now() + GUARD_TIME;
     loop {
+        let lock = open_lock(path).map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::Error(error)) => return Err(StateError::Unusable(path.to_owned(), error)),
-            Err(TryLockError::WouldBlock) => {}
+            Ok(()) if is_current(&lock, path) => return Ok(lock),
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
         }
         let earlier = read_run(path);
         let pid = earlier.as_ref().map_or("–", |run| &run.pid);
@@ -203,7 +214,8 @@ mod tests {
         fs::write(held.snapshot("a-1"), "{}").unwrap();
         clear_after(&held.path, "one");
         assert!(held.snapshot("a-1").exists(), "the guard of a run leaves the folder to whoever has it");
-        held.leave();
+        drop(held);
+        assert!(!folder.path().join("lock").exists() && !folder.path().join("run").exists());
         let next = StateFolder::take(folder.path(), "three".into()).unwrap();
         assert!(next.found.is_none() && !next.snapshot("a-1").exists());
     }
@@ -215,9 +227,12 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").env(RUN, &run).spawn().unwrap();
         let held = StateFolder::take(folder.path(), run).unwrap();
         held.tell("").unwrap();
+        // As if it had been killed: the lock is given back, the files stay.
+        let text = fs::read_to_string(folder.path().join("run")).unwrap();
         drop(held);
+        fs::write(folder.path().join("run"), text).unwrap();
         let next = StateFolder::take(folder.path(), "next".into()).unwrap();
-        assert!(next.found.unwrap().contains("1 processes"));
+        assert!(next.found.as_ref().unwrap().contains("1 processes"));
         assert!(!child.wait().unwrap().success());
     }
 

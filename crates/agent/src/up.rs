@@ -130,15 +130,12 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     let (shared, poked) = (agent.clone(), poke.clone());
     let handler = move |request| serve::answer(shared.clone(), poked.clone(), request);
     let server = tokio::task::spawn_local(net::admin::serve(listener, handler));
-    let mut life = Life { agent, guard, signals, news, sender, poke, progress, command: None, status: 0 };
+    let command_asked = false;
+    let mut life =
+        Life { agent, guard, signals, news, sender, poke, progress, command: None, command_asked, status: 0 };
     let status = life.run(&options).await;
     server.abort();
-    let Life { agent, guard, .. } = life;
-    guard.dismiss().await;
-    // The server's last answers may still hold the agent; the folder is left by its path all the same.
-    if let Some(agent) = Rc::into_inner(agent) {
-        agent.into_inner().hands.state.leave();
-    }
+    life.guard.dismiss().await;
     Ok(status)
 }
 
@@ -160,7 +157,7 @@ fn place(wish: Wish, what: &'static str, terminal: &Terminal) -> Result<SocketAd
     };
     let next = if let Wish::OrNext(_) = wish { ports::next_free(address) } else { None };
     let Some(next) = next else { return Err(UpError::Taken { what, address, why }) };
-    terminal.say(&format!("{address} is taken: {what} listens at {next}"));
+    terminal.say(&format!("{what} listens at {next}, as {address} is taken"));
     Ok(next)
 }
 
@@ -174,15 +171,17 @@ struct Signals {
 struct Stops {
     interrupt: Arrivals,
     terminate: Arrivals,
-    hangup: Arrivals,
+    hangup: Option<Arrivals>,
 }
 
 impl Signals {
     fn begin() -> io::Result<Signals> {
+        // Who was started to outlive its terminal (nohup) goes on doing so.
+        let hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
         let stop = Stops {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup,
         };
         Ok(Signals { stop, child: signal(SignalKind::child())? })
     }
@@ -190,12 +189,25 @@ impl Signals {
 
 impl Stops {
     async fn next(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => "interrupted",
             _ = self.terminate.recv() => "terminated",
-            _ = self.hangup.recv() => "terminal-closed",
+            _ = hangup => "terminal-closed",
         }
     }
+}
+
+/// Whether SIGHUP was ignored when this process began (proc(5): a mask whose lowest bit is signal 1).
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// A running environment.
@@ -208,6 +220,7 @@ struct Life {
     poke: Rc<Notify>,
     progress: Progress,
     command: Option<(Child, Id)>,
+    command_asked: bool,
     status: u8,
 }
 
@@ -244,7 +257,7 @@ impl Life {
                 Wake::News(news) => self.take(news).await,
                 Wake::Poked | Wake::Time => {}
                 Wake::Stop(why) => {
-                    if self.on_signal(why).await {
+                    if self.on_signal(why) {
                         return 130;
                     }
                 }
@@ -345,9 +358,9 @@ impl Life {
         self.agent.borrow_mut().happen(happening);
     }
 
-    /// The first signal stops in order, the second kills at once. True if all is over.
-    async fn on_signal(&mut self, why: &'static str) -> bool {
-        if self.agent.borrow().observed.stopping.is_some() {
+    /// The first signal stops in order, a command before the rest; the second kills at once. True if all is over.
+    fn on_signal(&mut self, why: &'static str) -> bool {
+        if self.agent.borrow().observed.stopping.is_some() || self.command_asked {
             self.progress.say("asked again: everything is killed at once");
             self.end_command(Signal::KILL);
             self.agent.borrow().hands.kill_all();
@@ -355,16 +368,17 @@ impl Life {
             return true;
         }
         self.progress.stopping();
-        self.stop(why);
-        if self.command.is_some() {
-            self.end_command(Signal::TERM);
-            let (child, _) = self.command.as_mut().expect("it was there just now");
-            if let Ok(status) = tokio::time::timeout(COMMAND_GRACE, child.wait()).await {
-                self.on_command_ended(status);
-            } else {
-                self.end_command(Signal::KILL);
-            }
-        }
+        let Some((_, id)) = self.command else {
+            self.stop(why);
+            return false;
+        };
+        // Its end stops the rest.
+        self.command_asked = true;
+        self.end_command(Signal::TERM);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(COMMAND_GRACE).await;
+            signal_tree(id, Signal::KILL);
+        });
         false
     }
 
@@ -441,10 +455,8 @@ impl Life {
     }
 
     fn end_command(&self, signal: Signal) {
-        let Some((_, id)) = &self.command else { return };
-        for member in tree::members(&Signs { leaders: vec![*id], marks: vec![] }) {
-            // Who has ended by itself needs no signal.
-            let _ = tree::signal(member, signal);
+        if let Some((_, id)) = &self.command {
+            signal_tree(*id, signal);
         }
     }
 
@@ -514,5 +526,13 @@ impl Life {
         self.happen("environment-failed", Some("build-failed"), &why);
         self.status = 1;
         false
+    }
+}
+
+/// Sends `signal` to a process and its descendants.
+fn signal_tree(id: Id, signal: Signal) {
+    for member in tree::members(&Signs { leaders: vec![id], marks: vec![] }) {
+        // Who has ended by itself needs no signal.
+        let _ = tree::signal(member, signal);
     }
 }

@@ -239,7 +239,7 @@ fn a_killed_app_is_out_at_once_and_comes_back_after_a_while() {
     let notes = play.notes();
     let seen: Vec<_> = notes.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(seen, ["exited", "out-of-rotation", "restarted", "started", "ready", "in-rotation"]);
-    assert_eq!(notes[1].1.as_deref(), Some("signal-9"));
+    assert_eq!(notes[1].1.as_deref(), Some("sigkill"));
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_killed_app_costs_no_caller_an_error_and_comes_back() {
     });
     stage::kill("-KILL", victim.pid.unwrap());
     let gone = up.event("out-of-rotation", "a-1");
-    assert_eq!(gone.reason.as_deref(), Some("signal-9"));
+    assert_eq!(gone.reason.as_deref(), Some("sigkill"));
     up.event_after("in-rotation", "a-1", gone.seq);
     drop(over);
     let statuses = caller.join().unwrap();
@@ -70,6 +70,40 @@ fn a_killed_app_costs_no_caller_an_error_and_comes_back() {
     assert_eq!((again.state, again.restarts), (InstanceState::InRotation, 1));
     assert_eq!(again.sidecar_pid, victim.sidecar_pid, "its sidecar ran on");
     up.stop();
+}
+
+#[test]
+fn a_request_in_flight_is_answered_before_its_instance_stops() {
+    let stage = Stage::new("[edge.routes]\n\"/\" = \"a\"\n[services.a]\n");
+    stage.service("a", &server("a", ""));
+    let up = stage.up(&[]);
+    let (edge, file) = (up.edge.clone(), stage.path("release"));
+    let path = format!("/hold{}", file.display());
+    let caller = std::thread::spawn(move || stage::get(&edge, &path));
+    up.line("a-1", "holding");
+    let api = up.api.clone();
+    let restart = std::thread::spawn(move || stage::outrigger(&["restart", "a-1", "--api", &api]));
+    let out = up.event("out-of-rotation", "a-1");
+    std::fs::write(file, "").unwrap();
+    assert_eq!(caller.join().unwrap(), (200, "held".into()));
+    assert_eq!(up.event_after("drained", "a-1", out.seq).reason, None);
+    assert_eq!(restart.join().unwrap().0, 0);
+    up.stop();
+}
+
+#[test]
+fn an_interrupt_ends_the_command_first() {
+    let stage = Stage::new("[services.a]\n");
+    stage.service("a", &server("a", ""));
+    let ready = stage.path("command-runs");
+    let script =
+        format!("trap 'curl -fsS http://a/name; exit 9' TERM; echo >{}; sleep 60 & wait", ready.display());
+    let running = stage.start(&["--", "sh", "-c", &script]);
+    stage::await_file(&ready);
+    stage::kill("-TERM", running.id());
+    let (status, out, err) = stage::finish(running);
+    assert_eq!((status, &*out), (9, "a-1\n"), "the mesh is there as long as the command is: {err}");
+    assert!(stage.nothing_is_left());
 }
 
 #[test]
@@ -126,6 +160,7 @@ fn an_interrupt_stops_callers_before_those_they_call() {
     assert!(at("stopped", "front-1") < at("out-of-rotation", "back-1"));
     assert!(at("out-of-rotation", "back-1") < at("drained", "back-1"));
     assert!(at("drained", "back-1") < at("stopped", "back-1"));
+    assert_eq!(events[at("drained", "back-1")].reason, None, "nothing was left in flight");
     assert_eq!(events.last().unwrap().kind, "environment-stopped");
     assert!(stage.nothing_is_left());
 }

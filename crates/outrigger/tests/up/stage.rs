@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 /// The longest that anything here is waited for; a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An app: `/name` says who answers, `/env` what it was given, `/call/VARIABLE/PATH` calls another.
+/// An app: `/name` says who answers, `/env` what it was given, `/call/VARIABLE/PATH` calls another, and `/hold/FILE`
+/// is answered once there is such a file.
 pub(crate) const SERVER: &str = r#"
-import http.server, os, urllib.request
+import http.server, os, time, urllib.request
 
 class App(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -22,6 +23,11 @@ class App(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/call/"):
             _, _, variable, path = self.path.split("/", 3)
             body = urllib.request.urlopen(os.environ[variable] + "/" + path).read()
+        elif self.path.startswith("/hold/"):
+            print("holding", flush=True)
+            while not os.path.exists(self.path[5:]):
+                time.sleep(0.01)
+            body = b"held"
         elif self.path == "/env":
             body = "".join(f"{k}={v}\n" for k, v in os.environ.items()).encode()
         else:
@@ -90,7 +96,12 @@ impl Stage {
 
     /// Runs `up` with these arguments to its end.
     pub(crate) fn run(&self, more: &[&str]) -> (i32, String, String) {
-        finish(self.command(more))
+        finish(self.start(more))
+    }
+
+    /// Starts `up` with these arguments.
+    pub(crate) fn start(&self, more: &[&str]) -> Child {
+        self.command(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Runs `up` until it is ready, and leaves it running.
@@ -174,6 +185,19 @@ impl Up {
         panic!("no {kind} of {instance} among {seen:?}");
     }
 
+    /// Waits until `name` has written a line that begins so.
+    pub(crate) fn line(&self, name: &str, begin: &str) {
+        let (deadline, mut next) = (Instant::now() + PATIENCE, 0);
+        while Instant::now() < deadline {
+            let answer = self.client.logs(name, Query::after(next, Duration::from_secs(5))).unwrap();
+            next = answer.next;
+            if answer.lines.iter().any(|line| line.text.starts_with(begin)) {
+                return;
+            }
+        }
+        panic!("{name} does not write {begin}");
+    }
+
     /// Sends `up` a signal.
     pub(crate) fn signal(&self, signal: &str) {
         kill(signal, self.child.as_ref().unwrap().id());
@@ -213,8 +237,8 @@ fn wait(mut child: Child) -> i32 {
     })
 }
 
-fn finish(mut command: Command) -> (i32, String, String) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+/// Waits for the end of a program: its status and what it wrote.
+pub(crate) fn finish(mut child: Child) -> (i32, String, String) {
     let read = |mut pipe: Box<dyn Read + Send>| {
         std::thread::spawn(move || {
             let mut text = String::new();
@@ -231,13 +255,22 @@ fn finish(mut command: Command) -> (i32, String, String) {
 /// Runs a program to its end.
 pub(crate) fn command(program: &str, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
-    finish(command)
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(command.spawn().unwrap())
 }
 
 /// Runs the binary to its end.
 pub(crate) fn outrigger(arguments: &[&str]) -> (i32, String, String) {
     command(env!("CARGO_BIN_EXE_outrigger"), arguments)
+}
+
+/// Waits until there is such a file.
+pub(crate) fn await_file(path: &std::path::Path) {
+    let deadline = Instant::now() + PATIENCE;
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "{} does not appear", path.display());
+        std::thread::yield_now();
+    }
 }
 
 /// Sends a signal to one process.
