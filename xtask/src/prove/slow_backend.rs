@@ -45,7 +45,7 @@ fn simulate(site: &Site) -> Result<Vec<Value>> {
         "--package",
         "sim",
         "--example",
-        "slow_backend",
+        "slow_back_end",
     ]);
     let text = site::output_of(example.args(["--", "--json"]).current_dir(site.root()))?;
     text.lines().map(|line| serde_json::from_str(line).context("the simulator printed no JSON")).collect()
