@@ -6,9 +6,10 @@
 use crate::ask::ask;
 use crate::child::{self, Input, Launch, Spawned};
 use crate::desired::{Desired, Kind};
+use crate::exit::Exit;
 use crate::health;
 use crate::logs::Show;
-use crate::observed::{Exit, Fact, Observed};
+use crate::observed::{Fact, Observed};
 use crate::plan::Action;
 use crate::ports::{NoPort, Ports};
 use crate::snapshots::{Addresses, snapshot, version};

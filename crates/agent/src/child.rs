@@ -1,7 +1,7 @@
 //! Starting a process: in a group of its own, with nothing of ours but what it is given, its words through one pipe.
 
+use crate::exit::Exit;
 use crate::logs::Splitter;
-use crate::observed::Exit;
 use crate::tree::{self, Id};
 use std::ffi::OsString;
 use std::io;

@@ -10,6 +10,7 @@ mod ask;
 mod child;
 pub mod desired;
 mod events;
+pub mod exit;
 mod file;
 mod guard;
 mod health;

@@ -5,10 +5,10 @@
 //! `notes`, which the agent turns into events.
 
 use crate::desired::{BackOff, Desired, Kind};
+use crate::exit::Exit;
 use crate::plan::Action;
 use model::Moment;
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 /// So many starts in a row that came to nothing end the attempt to start an environment.
@@ -135,17 +135,6 @@ pub enum Wanted {
     Run,
     /// It is to stop and then to run again.
     Restart,
-}
-
-/// How a process ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Exit {
-    /// With this status.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-    /// It could not even be started.
-    NotStarted,
 }
 
 /// A rolling restart.
@@ -670,47 +659,4 @@ impl Unit {
     pub fn app_runs(&self) -> bool {
         matches!(self.app, App::Starting(_) | App::Up(_) | App::Stopping(..))
     }
-}
-
-impl Exit {
-    /// The word in events: `exit-1`, `sigkill`, `not-started`.
-    pub fn word(&self) -> String {
-        match self {
-            Exit::Code(code) => format!("exit-{code}"),
-            Exit::Signal(signal) => {
-                signal_name(*signal).map_or(format!("signal-{signal}"), str::to_lowercase)
-            }
-            Exit::NotStarted => "not-started".into(),
-        }
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Exit::Code(code) => write!(f, "exit status {code}"),
-            Exit::Signal(signal) => match signal_name(*signal) {
-                Some(name) => write!(f, "{name} (signal {signal})"),
-                None => write!(f, "signal {signal}"),
-            },
-            Exit::NotStarted => f.write_str("failing to start at all"),
-        }
-    }
-}
-
-/// The name of a signal that ends processes (signal(7); the numbers that are the same on all of Linux's machines).
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        _ => return None,
-    })
 }

@@ -445,10 +445,10 @@ impl Life {
         let exit = child::exit(status);
         self.command = None;
         self.status = match exit {
-            crate::observed::Exit::Code(code) => u8::try_from(code).unwrap_or(1),
+            crate::exit::Exit::Code(code) => u8::try_from(code).unwrap_or(1),
             // What shells say of a command that a signal ended.
-            crate::observed::Exit::Signal(signal) => u8::try_from(128 + signal).unwrap_or(1),
-            crate::observed::Exit::NotStarted => 1,
+            crate::exit::Exit::Signal(signal) => u8::try_from(128 + signal).unwrap_or(1),
+            crate::exit::Exit::NotStarted => 1,
         };
         self.happen("command-ended", Some(&exit.word()), "the command has ended");
         self.stop("command-ended");
@@ -510,7 +510,7 @@ impl Life {
             self.agent.borrow_mut().on(news);
         }
         drop(self.guard.remove(id).await);
-        if status == crate::observed::Exit::Code(0) {
+        if status == crate::exit::Exit::Code(0) {
             return true;
         }
         self.build_failed(service, &name, &format!("ended by {status}"))

@@ -4,7 +4,8 @@
 use super::*;
 use crate::desired::tests::{environment, service};
 use crate::desired::{Liveness, Probe};
-use crate::observed::{Ended, Exit, Fact};
+use crate::exit::Exit;
+use crate::observed::{Ended, Fact};
 
 /// An environment and the time.
 struct Play {

@@ -130,19 +130,4 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed_and_every_flag_has_a_twin() {
-        let command = command();
-        command.clone().debug_assert();
-        for sub in command.get_subcommands() {
-            for arg in sub.get_arguments().filter(|a| !matches!(a.get_id().as_str(), "help" | "version")) {
-                assert!(arg.get_long().is_none() || arg.get_env().is_some(), "{} {arg}", sub.get_name());
-                assert!(arg.get_help().is_some(), "{} {arg} says nothing of itself", sub.get_name());
-            }
-            assert!(sub.get_about().is_some(), "{} says nothing of itself", sub.get_name());
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,66 @@
+//! The command line as a whole, and the guide's tables, which are made from it.
+
+#![allow(clippy::unwrap_used)]
+use super::*;
+use std::fmt::Write as _;
+
+#[test]
+fn the_command_line_is_well_formed_and_every_flag_has_a_twin() {
+    let command = command();
+    command.clone().debug_assert();
+    for sub in command.get_subcommands() {
+        for arg in sub.get_arguments().filter(|a| !matches!(a.get_id().as_str(), "help" | "version")) {
+            assert!(arg.get_long().is_none() || arg.get_env().is_some(), "{} {arg}", sub.get_name());
+            assert!(arg.get_help().is_some(), "{} {arg} says nothing of itself", sub.get_name());
+        }
+        assert!(sub.get_about().is_some(), "{} says nothing of itself", sub.get_name());
+    }
+}
+
+#[test]
+fn the_guide_has_every_command_and_flag() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/commands.md");
+    let guide = std::fs::read_to_string(path).unwrap();
+    let (begin, end) = ("<!-- commands: made by a test -->\n", "<!-- end of commands -->\n");
+    let mut built = command();
+    built.build();
+    let (front, rest) = guide.split_once(begin).unwrap();
+    let (_, back) = rest.split_once(end).unwrap();
+    let want = format!("{front}{begin}{}\n{end}{back}", tables(&built));
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &want).unwrap();
+    }
+    let told = std::fs::read_to_string(path).unwrap() == want;
+    assert!(told, "docs/guide/commands.md differs; with BLESS=1 it is written anew");
+}
+
+fn tables(command: &clap::Command) -> String {
+    let mut text = String::new();
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        let about = sub.get_about().unwrap();
+        write!(text, "\n### `outrigger {}`\n{about}.\n\n", usage(sub)).unwrap();
+        let shown = |arg: &&clap::Arg| !arg.is_hide_set();
+        let named = |arg: &&clap::Arg| !matches!(arg.get_id().as_str(), "help" | "version");
+        let args: Vec<_> = sub.get_arguments().filter(shown).filter(named).collect();
+        if !args.is_empty() {
+            text.push_str("| argument | variable | default | meaning |\n|---|---|---|---|\n");
+        }
+        args.iter().for_each(|arg| text.push_str(&row(arg)));
+    }
+    text
+}
+
+fn usage(sub: &clap::Command) -> String {
+    let places: Vec<String> = sub.get_positionals().map(ToString::to_string).collect();
+    [&[sub.get_name().to_owned()], &places[..]].concat().join(" ")
+}
+
+fn row(arg: &clap::Arg) -> String {
+    let variable = arg.get_env().map_or(String::new(), |name| format!("`{}`", name.display()));
+    let defaults = arg.get_default_values().iter().map(|value| value.display().to_string());
+    let defaults: Vec<String> = defaults.filter(|value| value != "false").collect();
+    let default = if defaults.is_empty() { String::new() } else { format!("`{}`", defaults.join(",")) };
+    let short = arg.get_short().map_or(String::new(), |short| format!("`-{short}`, "));
+    let help = arg.get_help().unwrap().to_string();
+    format!("| {short}`{}` | {variable} | {default} | {help} |\n", arg.to_string().replace('|', "\\|"))
+}
