@@ -384,7 +384,7 @@ fn choose(
     called.sort();
     let is_called = service.is_some_and(|s| s.kind == Kind::Service);
     Ok(Addresses {
-        app: service.map(|_| ports.take()).transpose()?,
+        app: is_called.then(|| ports.take()).transpose()?,
         inbound: is_called.then(|| ports.take()).transpose()?,
         outbound: ports.take()?,
         admin: ports.take()?,

@@ -271,13 +271,14 @@ impl Desired {
         self.services.iter().enumerate().filter(called).filter(before).map(|(at, _)| at)
     }
 
-    /// The units that `name` means: an instance, all instances of a service, or `all` but the edge.
+    /// The units that `name` means: an instance, all instances of a service, or with `all` every instance of every
+    /// service. The edge and jobs, whose work is done once, are meant only by their own names.
     pub fn named(&self, name: &str) -> Vec<usize> {
         let fits = |unit: &usize| {
-            let service = self.service(*unit).map(|s| s.name.as_str());
+            let service = self.service(*unit);
             self.units[*unit].name.as_str() == name
-                || service == Some(name)
-                || (name == "all" && service.is_some())
+                || service.is_some_and(|s| s.name.as_str() == name)
+                || (name == "all" && service.is_some_and(|s| s.kind == Kind::Service))
         };
         (0..self.units.len()).filter(fits).collect()
     }

@@ -410,9 +410,11 @@ impl Observed {
         unit.app_pid = None;
         unit.liveness_failures = 0;
         unit.spared = false;
-        let too_slow = unit.reason.as_deref() == Some("startup-too-slow");
-        let asked = matches!(was, App::Stopping(_, _)) && !too_slow;
-        if asked && (unit.wanted == Wanted::Restart || stopping) {
+        let told = matches!(was, App::Stopping(_, _));
+        let asked = told && (unit.wanted == Wanted::Restart || stopping);
+        // Nobody asked for its end, but it was told to: it did not pass its startup probe.
+        let too_slow = told && !asked;
+        if asked {
             self.note("stopped", at, Some(&exit.word()), format!("its app ended by {exit}, as asked"));
             return;
         }

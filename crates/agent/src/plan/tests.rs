@@ -288,6 +288,10 @@ fn an_app_that_does_not_answer_in_time_is_stopped_and_the_start_failed() {
     assert_eq!(play.after(1), ["StopApp a-1"]);
     let (_, why) = play.observed.failed_start(&play.desired).unwrap();
     assert_eq!(why, "a-1 does not start (startup-too-slow)");
+    // The next time it breaks, and that is what is told then.
+    assert_eq!(play.after(500), ["StartApp a-1"]);
+    play.exits("a-1", Exit::Code(4));
+    assert_eq!(play.observed.units[play.unit("a-1")].reason.as_deref(), Some("exit-4"));
 }
 
 #[test]
