@@ -33,8 +33,10 @@ impl Progress {
     pub(crate) fn starting(&self, agent: &Agent) {
         let (services, units) = (agent.desired.services.len(), agent.desired.units.len() - 1);
         self.say(&format!(
-            "{}: {services} services, {units} instances, each with its sidecar; logs in {}",
+            "{}: {}, {}, each with its sidecar; logs in {}",
             agent.desired.name,
+            counted(services, "service"),
+            counted(units, "instance"),
             agent.hands.state.logs().display()
         ));
     }
@@ -117,6 +119,10 @@ impl Progress {
     pub(crate) fn stopping(&self) {
         self.say("stopping, callers before those that they call; once more to kill at once");
     }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A service to try: the one that the edge leads to first, or any that is in rotation.
