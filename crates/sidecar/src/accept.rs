@@ -77,7 +77,10 @@ async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, ent
         }
         flush(worker, &mut caller).await;
     }
-    if caller.close && !caller.gone {
+    if caller.cut {
+        // Where this fails the connection is broken already.
+        let _ = caller.stream.set_zero_linger();
+    } else if caller.close && !caller.gone {
         linger(worker, &mut caller).await;
     }
     caller.end(worker);

@@ -10,6 +10,9 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
+/// Bytes that may stay in the buffer after they were written.
+const WRITTEN_AT_MOST: usize = 16 << 10;
+
 /// A caller's connection.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -22,6 +25,8 @@ pub(crate) struct Caller {
     pub(crate) output: Output,
     /// No further request will be read from it.
     pub(crate) close: bool,
+    /// The answer broke off and the caller could not tell its end from the connection's: end it with a reset.
+    pub(crate) cut: bool,
     /// The other side has closed or broken the connection.
     pub(crate) gone: bool,
     /// It speaks HTTP/1.0: no chunks, no interim answers.
@@ -42,12 +47,19 @@ impl Output {
     }
 
     /// Writes as much as goes. Says whether bytes moved.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> io::Result<bool> {
+    pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> io::Result<bool> {
         let mut moved = false;
         while self.backlog() > 0 {
             let rest = self.bytes.get(self.written..).unwrap_or_default();
             match Pin::new(&mut *stream).poll_write(cx, rest) {
-                Poll::Pending => return Ok(moved),
+                Poll::Pending => {
+                    self.forget_written();
+                    return Ok(moved);
+                }
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     self.written += count;
@@ -59,6 +71,14 @@ impl Output {
         self.bytes.clear();
         self.written = 0;
         Ok(moved)
+    }
+
+    /// A reader that is always a little behind must not make the buffer grow with all that it has read.
+    fn forget_written(&mut self) {
+        if self.written >= WRITTEN_AT_MOST {
+            self.bytes.drain(..self.written);
+            self.written = 0;
+        }
     }
 }
 
@@ -83,6 +103,7 @@ impl Caller {
             input: Input::none(),
             output: Output::default(),
             close: false,
+            cut: false,
             gone: false,
             old: false,
         }
@@ -146,5 +167,46 @@ impl Caller {
                 false
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    /// Takes a little at each turn.
+    struct Slow(usize);
+
+    impl AsyncWrite for Slow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            match std::mem::take(&mut self.0) {
+                0 => Poll::Pending,
+                room => Poll::Ready(Ok(room.min(bytes.len()))),
+            }
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_never_done_does_not_make_the_buffer_grow() {
+        let mut output = Output::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        output.bytes.extend_from_slice(&[0; 5000]);
+        for _ in 0..1000 {
+            output.bytes.extend_from_slice(&[0; 4000]);
+            assert!(output.poll_write(&mut cx, &mut Slow(4000)).is_ok_and(|moved| moved));
+            assert_eq!(output.backlog(), 5000);
+        }
+        assert!(output.bytes.capacity() <= 2 * (WRITTEN_AT_MOST + 9000), "{}", output.bytes.capacity());
     }
 }

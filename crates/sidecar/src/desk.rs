@@ -24,6 +24,8 @@ struct State {
     /// never take a new endpoint for an old one.
     endpoints: Vec<Option<Endpoint>>,
     wakers: HashMap<CallId, Waker>,
+    /// Woken by another worker before it could say how: between its question and its wait.
+    woken_early: Vec<CallId>,
     tape: Option<Tape>,
     /// The latest notes, for people.
     notes: VecDeque<Note>,
@@ -46,8 +48,9 @@ impl Desk {
         }
         let books = Books::new(settings, now);
         let (dice, endpoints, wakers) = (Streams::new(seed), Vec::new(), HashMap::new());
+        let woken_early = Vec::new();
         let recorded = tape.is_some();
-        let state = State { books, dice, endpoints, wakers, tape, notes: VecDeque::new() };
+        let state = State { books, dice, endpoints, wakers, woken_early, tape, notes: VecDeque::new() };
         Desk { state: Mutex::new(state), recorded }
     }
 
@@ -107,6 +110,10 @@ impl Desk {
             Step::Open { to, .. } => state.address(to),
             _ => None,
         };
+        // A call that goes on waits no more, whether or not it was woken in time.
+        if !state.woken_early.is_empty() && !matches!(step, Step::Idle { .. }) {
+            state.forget_waker(id);
+        }
         state.wake();
         Order { step, address }
     }
@@ -123,17 +130,22 @@ impl Desk {
 
     /// Wakes this task when the books wake that call. Says whether they have done so since it was last `waiting`.
     pub(crate) fn wake_with(&self, id: CallId, waker: &Waker, waiting: bool) -> bool {
-        let wakers = &mut self.lock().wakers;
-        if waiting && !wakers.contains_key(&id) {
+        let state = &mut *self.lock();
+        let early = state.woken_early.iter().position(|woken| *woken == id);
+        if let Some(at) = early {
+            state.woken_early.swap_remove(at);
             return true;
         }
-        wakers.insert(id, waker.clone());
+        if waiting && !state.wakers.contains_key(&id) {
+            return true;
+        }
+        state.wakers.insert(id, waker.clone());
         false
     }
 
     /// The call no longer waits.
     pub(crate) fn stop_waking(&self, id: CallId) {
-        self.lock().wakers.remove(&id);
+        self.lock().forget_waker(id);
     }
 
     /// Counts for the metrics.
@@ -192,9 +204,15 @@ impl State {
 
     fn wake(&mut self) {
         for id in self.books.take_woken() {
-            if let Some(waker) = self.wakers.remove(&id) {
-                waker.wake();
+            match self.wakers.remove(&id) {
+                Some(waker) => waker.wake(),
+                None => self.woken_early.push(id),
             }
         }
+    }
+
+    fn forget_waker(&mut self, id: CallId) {
+        self.wakers.remove(&id);
+        self.woken_early.retain(|woken| *woken != id);
     }
 }

@@ -27,4 +27,4 @@ mod timers;
 mod upstream;
 mod worker;
 
-pub use run::{Fault, Options, Ready, run};
+pub use run::{Fault, Options, Ready, run, run_until};

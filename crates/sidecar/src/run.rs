@@ -124,6 +124,18 @@ impl Workers {
 /// # Errors
 /// [`Fault`] if it cannot start; once it serves it does not fail.
 pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), Fault> {
+    run_until(options, ready, std::future::pending())
+}
+
+/// [`run`] that also stops, drained as on a signal, when `stop` ends.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_until(
+    options: Options,
+    ready: impl FnOnce(&Ready),
+    stop: impl Future<Output = ()>,
+) -> Result<(), Fault> {
     net::limits::raise_descriptors();
     let clock = Clock::start();
     let workers = options.workers.max(1);
@@ -153,7 +165,10 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), Fault> {
         let steering = Rc::new(steering);
         steering.serve()?;
         ready(&Ready { listeners, admin });
-        until_stopped(&steering, options.lifeline).await?;
+        tokio::select! {
+            stopped = until_stopped(&steering, options.lifeline) => stopped?,
+            () = stop => {}
+        }
         steering.stop().await;
         Ok(())
     })

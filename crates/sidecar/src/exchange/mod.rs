@@ -20,6 +20,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
+/// How long a tunnel may be silent once the caller has sent its last byte: nobody may be there any more.
+const HALF_CLOSED: Duration = Duration::from_secs(10);
+
 /// One request's traffic with the caller and with at most two instances.
 pub(crate) struct Exchange<'a> {
     worker: &'a Worker,
@@ -33,7 +36,11 @@ pub(crate) struct Exchange<'a> {
     answered: bool,
     /// How the answer's body is framed towards the caller.
     chunked: bool,
+    /// The caller can see the answer's end in that of the connection only.
+    blind: bool,
     tunnel: bool,
+    /// In a tunnel: the caller has sent its last byte, and the instance knows.
+    half_closed: bool,
     /// The longest silence while an answer is passed on, and when the last byte moved.
     silence: Duration,
     last_byte: Moment,
@@ -66,7 +73,9 @@ impl<'a> Exchange<'a> {
             forwarding: None,
             answered: false,
             chunked: false,
+            blind: false,
             tunnel: false,
+            half_closed: false,
             silence: Duration::MAX,
             last_byte: Moment::NEVER,
             waiting: false,
@@ -158,7 +167,8 @@ impl<'a> Exchange<'a> {
         self.chunked = unframed && !self.caller.old;
         // What the caller has not sent yet would be read as its next request; an old caller without framing can
         // see an end only in a closed connection.
-        if !self.request.ended() || (unframed && self.caller.old) || self.worker.is_draining() {
+        self.blind = unframed && self.caller.old;
+        if !self.request.ended() || self.blind || self.worker.is_draining() {
             self.caller.close = true;
         }
         let out = &mut self.caller.output.bytes;
@@ -254,11 +264,11 @@ impl<'a> Exchange<'a> {
 
     /// Moves bytes until something happens that the call must hear of, or until `until`.
     fn poll_event(&mut self, cx: &mut Context<'_>, until: Moment) -> Poll<Event> {
-        if let Some((attempt, broken)) = self.failed_to_open.take() {
-            return Poll::Ready(self.broke(attempt, broken));
-        }
         if let Err(event) = self.pump(cx) {
             return Poll::Ready(event);
+        }
+        if let Some((attempt, broken)) = self.failed_to_open.take() {
+            return Poll::Ready(self.broke(attempt, broken));
         }
         let now = self.worker.now();
         if now >= until {
@@ -266,7 +276,7 @@ impl<'a> Exchange<'a> {
         }
         let silent_at = self.silent_at();
         if now >= silent_at {
-            self.caller.close = true;
+            self.cut();
             return Poll::Ready(Event::Ended(Ending::Stalled));
         }
         let mut due = until.min(silent_at);
@@ -280,14 +290,24 @@ impl<'a> Exchange<'a> {
     fn silent_at(&self) -> Moment {
         match self.forwarding {
             Some(_) if !self.tunnel => self.last_byte.after(self.silence),
+            Some(_) if self.half_closed => self.last_byte.after(HALF_CLOSED),
             _ => Moment::NEVER,
         }
+    }
+
+    /// The answer ends here and is not whole: the caller must see that.
+    fn cut(&mut self) {
+        self.caller.close = true;
+        self.caller.cut |= self.blind;
     }
 
     /// The event that a broken attempt is. What it held is given back.
     fn broke(&mut self, attempt: Attempt, broken: Broken) -> Event {
         if let Some(leg) = self.take_leg(attempt) {
             leg.end(self.worker, false);
+        }
+        if self.forwarding.is_some() {
+            self.cut();
         }
         self.rule = broken.rule.or(self.rule);
         Event::Broke { attempt, reached: broken.reached, reason: broken.reason }

@@ -47,7 +47,8 @@ impl Exchange<'_> {
     /// Reads the request's body into the copy; once it has ended, watches for the caller's going away.
     fn take_body(&mut self, cx: &mut Context<'_>) -> Moved {
         if self.request.ended() {
-            self.caller.poll_read(cx, PIPELINED);
+            // To the end of what there is: only then are we woken when the caller goes.
+            while self.caller.poll_read(cx, PIPELINED).is_some() {}
             return self.unless_gone(false);
         }
         let mut moved = false;
@@ -59,7 +60,7 @@ impl Exchange<'_> {
             }
             let took = self.request.take(self.caller.input.bytes()).map_err(|rule| {
                 self.rule = Some(rule);
-                self.caller.close = true;
+                self.cut();
                 Event::CallerGone
             })?;
             self.caller.input.consume(took);
@@ -69,6 +70,8 @@ impl Exchange<'_> {
             }
             if took > 0 {
                 moved = true;
+                // While the caller is still sending, an answer may wait for it.
+                self.last_byte = self.worker.now();
                 continue;
             }
             if self.caller.poll_read(cx, READ_AHEAD).is_none() {
@@ -154,7 +157,7 @@ impl Exchange<'_> {
         while self.caller.output.backlog() < READ_AHEAD {
             let bytes = leg.input.bytes();
             let Ok(piece) = leg.body.read(bytes) else {
-                self.caller.close = true;
+                self.cut();
                 return Err(Event::Ended(Ending::Truncated));
             };
             let data = piece.data_of(bytes);
@@ -196,7 +199,7 @@ impl Exchange<'_> {
     fn at_answers_end(&mut self, attempt: Attempt, closed: bool) -> Moved {
         let sound = self.leg(attempt).is_some_and(|leg| closed && leg.body.on_eof().is_ok());
         if !sound {
-            self.caller.close = true;
+            self.cut();
             return Err(Event::Ended(Ending::Truncated));
         }
         if self.chunked {
@@ -234,8 +237,16 @@ impl Exchange<'_> {
             let bytes = self.caller.input.bytes();
             if bytes.is_empty() {
                 match self.caller.poll_read(cx, READ_AHEAD) {
+                    _ if self.half_closed => break,
                     Some(_) => continue,
-                    None if self.caller.gone => return Err(Event::Ended(Ending::Tunnel)),
+                    None if self.caller.gone => {
+                        // It may still listen. If it does not, writing to it will tell.
+                        self.caller.gone = false;
+                        self.half_closed = true;
+                        self.last_byte = self.worker.now();
+                        let _ = Pin::new(&mut leg.stream).poll_shutdown(cx);
+                        break;
+                    }
                     None => break,
                 }
             }

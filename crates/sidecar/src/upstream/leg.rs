@@ -102,7 +102,7 @@ impl Leg {
         Leg {
             address,
             stream,
-            give_up,
+            give_up: if reused { Moment::NEVER } else { give_up },
             connected: reused,
             reused,
             head: worker.buffers.output(),
@@ -268,7 +268,7 @@ impl Leg {
             if head.interim {
                 return self.interim(head.status, head_len).map(Some);
             }
-            self.answer = Some(self.understand(worker, &head));
+            self.answer = Some(self.understand(worker, &head, direction));
             self.body = BodyReader::new(head.framing);
             self.input.consume(head_len);
         }
@@ -295,10 +295,12 @@ impl Leg {
         });
     }
 
-    fn understand(&self, worker: &Worker, head: &ResponseHead) -> AnswerHead {
+    fn understand(&self, worker: &Worker, head: &ResponseHead, direction: Direction) -> AnswerHead {
         let bytes = self.input.bytes();
         let value = |known| head.find(known).map(|f| f.value.of(bytes));
-        let reason = value(Known::OutriggerReason).and_then(Reason::from_word);
+        // Only a sidecar refuses; what an app says of itself is no refusal.
+        let said = value(Known::OutriggerReason).filter(|_| direction == Direction::Outbound);
+        let reason = said.and_then(Reason::from_word);
         // Somebody below has tried again already; then it is an answer like any other.
         let refusal = reason.filter(|_| value(Known::OutriggerAttempt).is_none());
         let long = value(Known::ContentType).is_some_and(|v| v.starts_with(b"text/event-stream"));
