@@ -22,19 +22,26 @@ fn worker_ticks() -> u64 {
     of_workers.map(ticks).sum()
 }
 
+/// Lets time pass: here it is what is measured.
+fn wait(time: Duration) {
+    let (_tell, told) = mpsc::channel::<()>();
+    let _ = told.recv_timeout(time);
+}
+
 /// Asserts that the workers do next to nothing for a while.
 fn is_calm(while_what: &str) {
     let before = worker_ticks();
-    let (_tell, told) = mpsc::channel::<()>();
-    let _ = told.recv_timeout(WATCHED);
+    wait(WATCHED);
     let used = worker_ticks() - before;
     assert!(used <= 6, "{} ms of {WATCHED:?} were used {while_what}", used * 10);
 }
 
+/// Sends until nobody takes any more.
 fn fill(peer: &mut Peer) {
     let chunk = [b'x'; 64 << 10];
     peer.stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
-    while peer.try_send(&chunk) {}
+    let sent = (0..4096).take_while(|_| peer.try_send(&chunk)).count();
+    assert!(sent < 4096, "somebody took all of it");
 }
 
 /// One test, since each of its parts counts what all workers of the process use.
@@ -53,17 +60,14 @@ fn waiting_costs_nothing_in_any_state() {
                     // The caller reads nothing; wait here until it has gone.
                     let _ = peer.rest();
                 }
-                "/deaf" => {
-                    // Takes nothing of the body, for as long as the test takes.
-                    let (_tell, told) = mpsc::channel::<()>();
-                    let _ = told.recv_timeout(Duration::from_secs(3));
-                }
+                // Takes nothing of the body, for as long as the test takes.
+                "/deaf" => wait(Duration::from_secs(5)),
                 _ => {
                     peer.send(
                         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
                     );
                     fill(peer);
-                    let _ = peer.rest();
+                    wait(Duration::from_secs(5));
                 }
             }
         }
