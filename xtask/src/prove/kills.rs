@@ -131,7 +131,7 @@ fn judge_events(shop: &Shop, kills: &[Kill]) -> Result<Vec<Line>> {
         events.iter().any(|event| event["instance"] == name && event["reason"].as_str().is_some_and(reason))
     };
     let untold =
-        kills.iter().filter(|kill| !told(&kill.instance.name, &|reason| reason == "signal-9")).count();
+        kills.iter().filter(|kill| !told(&kill.instance.name, &|reason| reason == "sigkill")).count();
     let restarted = shop.instances()?;
     let unexplained =
         restarted.iter().filter(|it| !told(&it.name, &|reason| reason.contains("restart"))).count();
