@@ -169,6 +169,39 @@ fn the_table_of_the_architecture_says_what_a_real_request_does() {
 }
 
 #[test]
+fn the_guide_has_every_metric() {
+    let end = Arc::new(AtomicBool::new(false));
+    let (sound, thread) = back_end(0, end.clone());
+    let mut proxy = Proxy::start(&sound.to_string(), &[]);
+    get(&proxy.address, "/");
+    let page = proxy.page("/metrics");
+    proxy.stop();
+    end.store(true, SeqCst);
+    drop(TcpStream::connect(sound));
+    thread.join().unwrap();
+    let mut table = "\n| metric | kind | meaning |\n|---|---|---|\n".to_owned();
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) else {
+            continue;
+        };
+        let kind = lines.peek().and_then(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
+        table.push_str(&format!("| `{name}` | {kind} | {help} |\n"));
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/metrics.md");
+    let guide = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- metrics: made by a test -->\n", "<!-- end of metrics -->\n");
+    let (front, rest) = guide.split_once(begin).unwrap();
+    let (_, back) = rest.split_once(end).unwrap();
+    let want = format!("{front}{begin}{table}\n{end}{back}");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &want).unwrap();
+    }
+    let told = std::fs::read_to_string(&path).unwrap() == want;
+    assert!(told, "docs/guide/metrics.md differs; with BLESS=1 it is written anew");
+}
+
+#[test]
 fn a_recording_of_a_real_proxy_replays_to_equal_steps() {
     let folder = tempfile::tempdir().unwrap();
     let tape = folder.path().join("tape");

@@ -19,19 +19,55 @@ fn the_command_line_is_well_formed_and_every_flag_has_a_twin() {
 
 #[test]
 fn the_guide_has_every_command_and_flag() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/commands.md");
-    let guide = std::fs::read_to_string(path).unwrap();
-    let (begin, end) = ("<!-- commands: made by a test -->\n", "<!-- end of commands -->\n");
     let mut built = command();
     built.build();
-    let (front, rest) = guide.split_once(begin).unwrap();
-    let (_, back) = rest.split_once(end).unwrap();
-    let want = format!("{front}{begin}{}\n{end}{back}", tables(&built));
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(path, &want).unwrap();
+    hold("commands", &tables(&built));
+}
+
+#[test]
+fn the_guide_has_every_reason() {
+    let mut text = "\n| reason | status | `Retry-After` | may be retried | fault of | Envoy's flag | `Proxy-Status` | means |\n\
+                    |---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for reason in model::Reason::ALL {
+        let (word, status, flag) = (reason.word(), reason.status(), reason.envoy_flag());
+        let wait = if reason.has_retry_after() { "yes" } else { "" };
+        let close = if reason.closes() { ", close" } else { "" };
+        let retry = match reason.retryable() {
+            model::Retryable::No => "no",
+            model::Retryable::Yes => "yes",
+            model::Retryable::Elsewhere => "elsewhere",
+            model::Retryable::Idempotent => "if idempotent",
+            model::Retryable::Later => "later",
+        };
+        let fault = match reason.fault() {
+            model::Fault::Caller => "caller",
+            model::Fault::Service => "service",
+            model::Fault::Us => "Outrigger",
+        };
+        let (error, means) = (reason.proxy_status(), reason.text());
+        writeln!(
+            text,
+            "| `{word}` | {status}{close} | {wait} | {retry} | {fault} | {flag} | `{error}` | {means} |"
+        )
+        .unwrap();
     }
-    let told = std::fs::read_to_string(path).unwrap() == want;
-    assert!(told, "docs/guide/commands.md differs; with BLESS=1 it is written anew");
+    hold("reasons", &text);
+}
+
+/// Holds what a machine knows against the part of `docs/guide/NAME.md` that is made from it.
+fn hold(name: &str, text: &str) {
+    let path = format!("{}/../../docs/guide/{name}.md", env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- {name}: made by a test -->\n"), format!("<!-- end of {name} -->\n"));
+    let (front, rest) = guide.split_once(&begin).unwrap();
+    let (_, back) = rest.split_once(&end).unwrap();
+    let want = format!("{front}{begin}{text}\n{end}{back}");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &want).unwrap();
+    }
+    let told = std::fs::read_to_string(&path).unwrap() == want;
+    assert!(told, "docs/guide/{name}.md differs; with BLESS=1 it is written anew");
 }
 
 fn tables(command: &clap::Command) -> String {
