@@ -55,3 +55,56 @@ pub(crate) async fn watch(liveness: &Liveness, app: SocketAddr, news: impl Fn(Re
         news(probe(&liveness.probe, app, liveness.timeout).await);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    const TIME: Duration = Duration::from_secs(20);
+
+    /// An app that answers each connection with the next of these.
+    async fn app(answers: &'static [&'static str]) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_path_passes_with_200_to_299() {
+        let answers =
+            &["HTTP/1.1 204 x\r\n\r\n", "HTTP/1.1 302 x\r\n\r\n", "HTTP/1.1 503 x\r\n\r\n", "boo\n"];
+        let address = app(answers).await;
+        let path = Probe::Http("/health".into());
+        assert_eq!(probe(&path, address, TIME).await, Ok(()));
+        for want in ["answered with 302", "answered with 503", "GET http://127.0.0.1"] {
+            let why = probe(&path, address, TIME).await.unwrap_err();
+            assert!(why.contains(want), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_startup_is_asked_until_it_passes() {
+        let address =
+            app(&["HTTP/1.1 503 x\r\n\r\n", "HTTP/1.1 503 x\r\n\r\n", "HTTP/1.1 200 x\r\n\r\n"]).await;
+        let every = Duration::from_millis(1);
+        let startup = Startup { probe: Probe::Http("/".into()), every, timeout: TIME, within: TIME };
+        tokio::time::timeout(TIME, await_startup(&startup, address)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_no_connection() {
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert!(probe(&Probe::Tcp, address, TIME).await.unwrap_err().starts_with("connecting to"));
+        let held = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        assert_eq!(probe(&Probe::Tcp, held.local_addr().unwrap(), TIME).await, Ok(()));
+    }
+}

@@ -390,7 +390,6 @@ impl Life {
     }
 
     async fn on_guard_ended(&mut self, options: &Options) {
-        self.happen("guard-exited", None, "the guard ended; another one is started");
         let (path, run, running) = {
             let hands = &self.agent.borrow().hands;
             (hands.state.path.clone(), hands.state.run.clone(), hands.running())
@@ -401,6 +400,7 @@ impl Life {
                 for id in running {
                     drop(self.guard.add(id).await);
                 }
+                self.happen("guard-exited", None, "the guard ended; another one has taken its place");
             }
             Err(error) => {
                 // Without it a `kill -9` would leave orphans: better to stop in order while we can.

@@ -134,6 +134,15 @@ impl Stage {
         entries.map(|entry| entry.path()).filter(ours).collect()
     }
 
+    /// The process of the guard.
+    pub(crate) fn guard(&self) -> Option<u32> {
+        let is_guard = |process: &&PathBuf| {
+            let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
+            arguments.split(|b| *b == 0).nth(1) == Some(b"guard")
+        };
+        self.processes().iter().find(is_guard)?.file_name()?.to_str()?.parse().ok()
+    }
+
     /// Whether no process of the last run lives and its files are gone.
     pub(crate) fn nothing_is_left(&self) -> bool {
         let snapshots = fs::read_dir(self.path("state/snapshots")).unwrap().count();
@@ -162,7 +171,7 @@ impl Up {
         self.client.instances().unwrap().instances.into_iter().find(|i| i.name == name).unwrap()
     }
 
-    /// Waits for the first event of this kind and instance after the environment was ready.
+    /// Waits for the first event of this kind and instance (none: empty) after the environment was ready.
     pub(crate) fn event(&self, kind: &str, instance: &str) -> Event {
         let all = self.client.events(Query::after(0, Duration::ZERO)).unwrap().events;
         let ready = all.iter().find(|e| e.kind == "environment-ready").unwrap().seq;
@@ -176,7 +185,7 @@ impl Up {
         while Instant::now() < deadline {
             let answer = self.client.events(Query::after(next, Duration::from_secs(5))).unwrap();
             next = answer.next;
-            let fits = |e: &&Event| e.kind == kind && e.instance.as_deref() == Some(instance);
+            let fits = |e: &&Event| e.kind == kind && e.instance.as_deref().unwrap_or("") == instance;
             if let Some(event) = answer.events.iter().find(fits) {
                 return event.clone();
             }
