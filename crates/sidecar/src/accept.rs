@@ -57,7 +57,12 @@ impl Drop for Counted<'_> {
     }
 }
 
-async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, entrance: SocketAddr) {
+pub(crate) async fn connection(
+    worker: Rc<Worker>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    entrance: SocketAddr,
+) {
     let worker = &*worker;
     let open = worker.shared.connections.fetch_add(1, Relaxed);
     let _counted = Counted(worker);

@@ -12,6 +12,8 @@ mod admin;
 mod buffers;
 mod caller;
 mod context;
+#[cfg(test)]
+mod cost;
 mod desk;
 mod digits;
 mod drive;

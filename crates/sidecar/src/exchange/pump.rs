@@ -236,8 +236,10 @@ impl Exchange<'_> {
         loop {
             let bytes = self.caller.input.bytes();
             if bytes.is_empty() {
+                if self.half_closed {
+                    break;
+                }
                 match self.caller.poll_read(cx, READ_AHEAD) {
-                    _ if self.half_closed => break,
                     Some(_) => continue,
                     None if self.caller.gone => {
                         // It may still listen. If it does not, writing to it will tell.

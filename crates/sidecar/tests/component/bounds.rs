@@ -1,1 +1,138 @@
-//! To come.
+//! What a sidecar may use, and that all of it comes back.
+
+use crate::harness::{Instance, OK, Sidecar, edge, eventually, metrics, service};
+
+#[test]
+fn connections_beyond_the_limit_are_refused_and_room_is_found_again() {
+    let instance = Instance::answering(OK);
+    let mut snapshot = edge(vec![service("item", &[instance.address])]);
+    snapshot.bounds.connections = 3;
+    let sidecar = Sidecar::start(snapshot);
+    let mut held: Vec<_> = (0..3).map(|_| sidecar.caller("edge")).collect();
+    for caller in &mut held {
+        assert_eq!(caller.get("/").status, 200);
+    }
+    let mut more = sidecar.caller("edge");
+    let refused = more.answer();
+    assert_eq!((refused.status, refused.reason()), (503, "out-of-connections"));
+    assert_eq!(refused.field("connection"), Some("close"));
+    assert!(more.is_over());
+    drop((held, more));
+    assert!(eventually(|| {
+        let mut caller = sidecar.caller("edge");
+        caller.try_send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        caller.answer().status == 200
+    }));
+}
+
+#[test]
+fn a_head_beyond_the_limit_is_refused() {
+    let instance = Instance::answering(OK);
+    let mut snapshot = edge(vec![service("item", &[instance.address])]);
+    snapshot.bounds.head_bytes = 1000;
+    snapshot.bounds.head_fields = 10;
+    let sidecar = Sidecar::start(snapshot);
+    let field = |n: usize| format!("X: {}\r\n", "y".repeat(n));
+    for (fields, status) in [
+        (field(800), 200),
+        (field(1000), 431),
+        (field(90_000), 431),
+        (field(1).repeat(9), 200),
+        (field(1).repeat(11), 431),
+    ] {
+        let mut caller = sidecar.caller("edge");
+        let request = format!("GET / HTTP/1.1\r\nHost: test\r\n{fields}\r\n");
+        caller.try_send(request.as_bytes());
+        let answer = caller.answer();
+        assert_eq!(answer.status, status, "{} bytes", request.len());
+        assert_eq!(answer.reason(), if status == 431 { "head-too-large" } else { "" });
+    }
+}
+
+#[test]
+fn counters_add_up_and_gauges_return_to_zero_after_thousands_of_mixed_requests() {
+    let large = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
+    let instance = || {
+        let large = large.clone();
+        Instance::start(move |peer| {
+            while let Some(request) = peer.request() {
+                let sent = match request.head.split(' ').nth(1).unwrap() {
+                    "/large" => peer.try_send(large.as_bytes()),
+                    "/chunks" => peer.try_send(
+                        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+                    ),
+                    "/die" => false,
+                    _ => peer.try_send(OK.as_bytes()),
+                };
+                if !sent {
+                    return;
+                }
+            }
+        })
+    };
+    let instances = [instance(), instance(), instance()];
+    let sidecar =
+        Sidecar::start_with(edge(vec![service("item", &instances.each_ref().map(|i| i.address))]), None, 2);
+    let one = |thread: usize| {
+        let mut caller = sidecar.caller("edge");
+        for i in 0..400 {
+            match (i + thread) % 8 {
+                0 => assert_eq!(caller.get("/large").body.len(), 100_000),
+                1 => assert_eq!(caller.get("/chunks").text(), "a"),
+                2 => assert_eq!(caller.post("/", &"b".repeat(70_000)).status, 200),
+                3 => {
+                    assert_eq!(
+                        caller.ask("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").status,
+                        200
+                    );
+                    caller = sidecar.caller("edge");
+                }
+                4 if i % 40 == 0 => {
+                    assert_eq!(caller.post("/die", "x").status, 502);
+                }
+                5 => {
+                    // Goes away in the middle.
+                    caller.try_send(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n");
+                    caller = sidecar.caller("edge");
+                }
+                6 => {
+                    let mut broken = sidecar.caller("edge");
+                    broken.send("GET / HTTP/1.1\r\nHost test\r\n\r\n");
+                    assert_eq!(broken.answer().status, 400);
+                }
+                _ => assert_eq!(caller.get("/").status, 200),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || one(thread));
+        }
+    });
+    sidecar.comes_to_rest();
+    let page = sidecar.page("/metrics").text();
+    let all = metrics(&page);
+    let sum = |name: &str, with: &[&str]| -> f64 {
+        let fits =
+            |(n, labels, _): &&(String, String, f64)| n == name && with.iter().all(|w| labels.contains(w));
+        all.iter().filter(fits).map(|(_, _, value)| value).sum()
+    };
+    let requests = |with: &[&str]| sum("outrigger_requests_total", with);
+    assert_eq!(requests(&["reason=\"malformed-request\""]), 400.0);
+    assert_eq!(requests(&["method=\"POST\"", "code_class=\"2xx\""]), 400.0);
+    let died = requests(&["reason=\"instance-broke\""]);
+    assert_eq!(requests(&["method=\"POST\"", "code_class=\"5xx\""]), died);
+    let whole = 3200.0 - 400.0 - 400.0 - died;
+    let gets = requests(&["service=\"item\"", "code_class=\"2xx\""]);
+    assert!((whole..=whole + 400.0).contains(&gets), "{gets} of {whole}");
+    for service in ["item", "_unknown"] {
+        let label = format!("service=\"{service}\"");
+        assert_eq!(requests(&[&label]), sum("outrigger_request_duration_seconds_count", &[&label]));
+        let infinite = sum("outrigger_request_duration_seconds_bucket", &[&label, "le=\"+Inf\""]);
+        assert_eq!(requests(&[&label]), infinite);
+    }
+    assert_eq!(sum("outrigger_refusals_total", &[]), 400.0 + died);
+    assert_eq!(sum("outrigger_panics_total", &[]), 0.0);
+    let attempts = sum("outrigger_attempts_total", &["outcome=\"first\""]);
+    assert_eq!(attempts, requests(&["service=\"item\""]));
+}

@@ -22,9 +22,18 @@ pub fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// An address at which nobody listens.
+/// An address at which nobody listens, and nobody will: its port is held by a socket that does not listen.
 pub fn nobody() -> SocketAddr {
-    TcpListener::bind(any_port()).unwrap().local_addr().unwrap()
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(any_port()).unwrap();
+    let address = socket.local_addr().unwrap();
+    std::mem::forget(socket);
+    address
+}
+
+/// An address at which nobody listens yet; no other test takes it, as all others use 127.0.0.1.
+pub fn free() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 77], nobody().port()))
 }
 
 /// A service of these instances with the settings that ship.
