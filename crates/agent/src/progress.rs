@@ -4,7 +4,6 @@ use crate::agent::Agent;
 use crate::terminal::Terminal;
 use api::{Event, InstanceState};
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -97,8 +96,8 @@ impl Progress {
         self.say(&format!("            outrigger events -f{api}"));
         self.say("  stop      Ctrl-C");
         self.say("");
-        // For scripts: the one line on stdout. Nobody may be there to read it.
-        let _ = writeln!(std::io::stdout().lock(), "ready: {url}");
+        // For scripts: the one line on stdout.
+        self.terminal.data(&format!("ready: {url}"));
     }
 
     /// The environment does not start.
