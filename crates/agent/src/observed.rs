@@ -14,6 +14,9 @@ use std::time::Duration;
 /// So many starts in a row that came to nothing end the attempt to start an environment.
 pub const FAILED_STARTS: u32 = 3;
 
+/// So many operations are remembered, for whoever still asks how they ended.
+const OPERATIONS_KEPT: usize = 100;
+
 /// What is known of an environment.
 #[derive(Clone, Debug)]
 pub struct Observed {
@@ -339,6 +342,11 @@ impl Observed {
         let total = u32::try_from(units.len()).unwrap_or(u32::MAX);
         let progress = vec![(now, format!("{total} to restart, one after the other"))];
         let queue = units.into();
+        if self.operations.len() >= OPERATIONS_KEPT
+            && let Some(over) = self.operations.iter().position(|operation| operation.ended.is_some())
+        {
+            self.operations.remove(over);
+        }
         self.operations.push(Operation { id, queue, current: None, done: 0, total, ended: None, progress });
     }
 

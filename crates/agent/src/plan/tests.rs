@@ -459,6 +459,17 @@ fn a_rolling_restart_takes_one_at_a_time() {
 }
 
 #[test]
+fn operations_that_are_over_are_forgotten_in_the_end() {
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    for id in 0..150 {
+        play.tell(Fact::Restart(id, vec![1]));
+        play.run();
+    }
+    assert_eq!(play.observed.operations.len(), 100);
+    assert!(play.observed.operations.iter().all(|operation| operation.ended == Some(Ended::Done)));
+}
+
+#[test]
 fn a_rolling_restart_ends_where_an_instance_does_not_come_back() {
     let mut play = Play::up(vec![service("a", 2, &[])]);
     play.mute = vec![1];
