@@ -130,6 +130,8 @@ fn poll_next(
             if caller.gone {
                 return Poll::Ready(Next::Over);
             }
+            // It only seemed readable, as a new connection does at first.
+            caller.rest(worker);
         }
         return wait(worker, caller, cx, idle_until.min(*head_until), *head_until);
     }

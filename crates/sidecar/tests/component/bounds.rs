@@ -136,3 +136,13 @@ fn counters_add_up_and_gauges_return_to_zero_after_thousands_of_mixed_requests()
     let attempts = sum("outrigger_attempts_total", &["outcome=\"first\""]);
     assert_eq!(attempts, requests(&["service=\"item\""]));
 }
+
+#[test]
+fn a_connection_that_never_said_anything_holds_no_buffers() {
+    let instance = Instance::answering(OK);
+    let sidecar = Sidecar::start(edge(vec![service("item", &[instance.address])]));
+    let held: Vec<_> = (0..10).map(|_| sidecar.caller("edge")).collect();
+    assert!(eventually(|| sidecar.metric("outrigger_connections", &["callers"]) == 10.0));
+    sidecar.comes_to_rest();
+    drop(held);
+}
