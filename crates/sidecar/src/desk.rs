@@ -216,3 +216,47 @@ impl State {
         self.woken_early.retain(|woken| *woken != id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Importance, InstanceName, Limit};
+
+    fn ask(id: u64) -> Ask {
+        Ask {
+            id: CallId(id),
+            idempotent: true,
+            has_body: false,
+            remaining: None,
+            attempt: 1,
+            importance: Importance::Critical,
+            timeouts: model::Timeouts::default(),
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_woken_before_it_waits_does_not_sleep() {
+        let settings = Settings { limit: Some(Limit { in_flight: 1, queue: 2 }), ..Settings::default() };
+        let now = Moment::from_millis(1000);
+        let desk = Desk::new(&settings, 1, None, now);
+        let name = InstanceName::new("item-1").expect("it is a name");
+        desk.follow(&[Endpoint { name, address: SocketAddr::from(([127, 0, 0, 1], 1)) }], &settings, now);
+        let [mut first, mut second, mut third] = [1, 2, 3].map(|id| desk.begin(ask(id), now));
+        assert!(matches!(desk.next(CallId(1), &mut first, now).step, Step::Open { .. }));
+        for (id, call) in [(2, &mut second), (3, &mut third)] {
+            assert!(matches!(desk.next(CallId(id), call, now).step, Step::Idle { .. }));
+        }
+        // The third waits as it should; the second is only about to when the first goes, on another thread.
+        assert!(!desk.wake_with(CallId(3), Waker::noop(), false));
+        desk.on(CallId(1), &mut first, Event::CallerGone, now);
+        assert!(desk.wake_with(CallId(2), Waker::noop(), false), "nobody will wake it again");
+        assert!(matches!(desk.next(CallId(2), &mut second, now).step, Step::Open { .. }));
+        assert!(!desk.wake_with(CallId(3), Waker::noop(), true));
+        // One that has heard of its slot in another way leaves nothing behind.
+        desk.on(CallId(2), &mut second, Event::CallerGone, now);
+        assert!(matches!(desk.next(CallId(3), &mut third, now).step, Step::Open { .. }));
+        desk.on(CallId(3), &mut third, Event::CallerGone, now);
+        let state = desk.lock();
+        assert!(state.woken_early.is_empty() && state.wakers.is_empty());
+    }
+}

@@ -67,7 +67,7 @@ fn a_context_ends_with_its_request_and_its_deadline_binds_what_the_app_calls() {
         let _ = peer.rest();
     });
     let sidecar = app_that_forwards(&["x-request-id"], &silent);
-    let ask = "GET / HTTP/1.1\r\nHost: shop\r\noutrigger-deadline-ms: 150\r\nx-request-id: r9\r\n\r\n";
+    let ask = "GET / HTTP/1.1\r\nHost: shop\r\noutrigger-deadline-ms: 800\r\nx-request-id: r9\r\n\r\n";
     // Both ends of the app give up at the same moment; either may be heard first.
     let answer = sidecar.caller("inbound").ask(ask);
     assert!(answer.status == 504 || answer.text() == "response-timeout", "{}", answer.head);
@@ -77,6 +77,6 @@ fn a_context_ends_with_its_request_and_its_deadline_binds_what_the_app_calls() {
     let first = silent.next_head();
     let second = silent.next_head();
     let left = |head: &str| field(head, "outrigger-deadline-ms").unwrap().parse::<u64>().unwrap();
-    assert!(left(&first) <= 150 && left(&second) > 5000, "{first}\n{second}");
+    assert!(left(&first) <= 800 && left(&second) > 5000, "{first}\n{second}");
     assert_eq!(sidecar.metric("outrigger_context_lost_total", &[]), 1.0);
 }

@@ -93,16 +93,16 @@ fn a_body_that_keeps_coming_may_take_longer_than_any_single_silence() {
         let (_tell, told) = mpsc::channel::<()>();
         for _ in 0..10 {
             // Nobody tells: this waits.
-            let _ = told.recv_timeout(ms(60));
+            let _ = told.recv_timeout(ms(120));
             peer.send(&"x".repeat(2000));
         }
     });
-    let timeouts = |t: &mut Timeouts| (t.idle, t.total) = (ms(300), ms(200));
+    let timeouts = |t: &mut Timeouts| (t.idle, t.total) = (ms(800), ms(600));
     let sidecar = Sidecar::start(with_timeouts(&instance, timeouts));
     let begun = Instant::now();
     let answer = sidecar.caller("edge").get("/");
     assert_eq!((answer.end, answer.body.len()), (End::Whole, 20_000));
-    assert!(begun.elapsed() > ms(300));
+    assert!(begun.elapsed() > ms(800));
 }
 
 #[test]
@@ -262,14 +262,14 @@ fn a_long_upload_may_take_longer_than_a_silence_once_the_answer_has_begun() {
         peer.exactly(length).unwrap();
         peer.send(&"x".repeat(20_000));
     });
-    let sidecar = Sidecar::start(with_timeouts(&instance, |t| t.idle = ms(250)));
+    let sidecar = Sidecar::start(with_timeouts(&instance, |t| t.idle = ms(800)));
     let mut caller = sidecar.caller("edge");
     caller.send("PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n");
     let head = caller.head().unwrap();
     assert!(head.contains("connection: close"), "{head}");
     let (_tell, told) = mpsc::channel::<()>();
     for _ in 0..10 {
-        let _ = told.recv_timeout(ms(60));
+        let _ = told.recv_timeout(ms(120));
         caller.send(&"y".repeat(100));
     }
     assert_eq!(caller.exactly(20_000).map(|b| b.len()), Ok(20_000));

@@ -216,3 +216,30 @@ fn over_two_hops_a_dead_app_costs_no_request_and_a_dying_one_no_get() {
         sidecar.comes_to_rest();
     }
 }
+
+#[test]
+fn a_hedge_overtakes_a_silent_first_and_leaves_nothing_behind() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let instance = || {
+        let count = count.clone();
+        Instance::start(move |peer| {
+            while peer.request().is_some() {
+                if count.fetch_add(1, Ordering::SeqCst) == 0 {
+                    // Silent until it is abandoned.
+                    assert!(peer.is_over());
+                    return;
+                }
+                peer.send(OK);
+            }
+        })
+    };
+    let both = [instance(), instance()];
+    let mut item = service("item", &[both[0].address, both[1].address]);
+    item.settings.hedge = Some(model::Hedge { after: std::time::Duration::from_millis(50) });
+    let sidecar = Sidecar::start(edge(vec![item]));
+    let mut caller = sidecar.caller("edge");
+    assert_eq!(caller.get("/").text(), "ok");
+    assert_eq!((attempts(&sidecar, "hedge"), came(&both)), (1.0, 2));
+    sidecar.comes_to_rest();
+    assert_eq!(caller.get("/").text(), "ok");
+}
