@@ -8,6 +8,7 @@ pub mod lifeline;
 pub mod limits;
 pub mod listen;
 pub mod random;
+pub mod wire;
 
 /// Starts a connection to `address` without waiting for it: when the stream becomes writable, `take_error` says
 /// whether it stands.

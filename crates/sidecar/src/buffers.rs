@@ -1,10 +1,9 @@
 //! Buffers that go back to a pool while a connection is idle, so that an idle connection costs next to nothing.
 
+use net::wire::Wire;
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, ReadBuf};
 
 /// What a buffer to read into begins with: the head of most requests fits, and it grows where more comes.
 const SIZE: usize = 4 << 10;
@@ -103,16 +102,15 @@ impl Input {
 
     /// Reads what there is, as far as there is room for at most `most` bytes in all. Zero bytes mean the end of
     /// the stream. Not to be asked when [`Input::is_full`] says that there is no room.
-    pub(crate) fn poll_fill<S: AsyncRead + Unpin>(
+    pub(crate) fn poll_fill<S: Wire>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
         most: usize,
     ) -> Poll<io::Result<usize>> {
         self.make_room(most);
-        let mut room = ReadBuf::new(self.data.get_mut(self.end..).unwrap_or_default());
-        ready!(Pin::new(stream).poll_read(cx, &mut room))?;
-        let count = room.filled().len();
+        let room = self.data.get_mut(self.end..).unwrap_or_default();
+        let count = ready!(stream.poll_recv(cx, room))?;
         self.end += count;
         self.filled = self.end == self.data.len();
         Poll::Ready(Ok(count))
@@ -140,7 +138,20 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read as _;
     use std::task::Waker;
+
+    /// Gives what it holds.
+    struct Source<'a>(&'a [u8]);
+
+    impl Wire for Source<'_> {
+        fn poll_recv(&mut self, _: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(self.0.read(room))
+        }
+        fn poll_send(&mut self, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+    }
 
     #[test]
     fn what_is_read_is_kept_in_order_and_room_is_bounded() {
@@ -148,9 +159,9 @@ mod tests {
         let mut input = pool.input();
         let mut cx = Context::from_waker(Waker::noop());
         let bytes: Vec<u8> = (0..40_000u32).map(|i| (i % 251) as u8).collect();
-        let (mut source, mut seen) = (&bytes[..], Vec::new());
+        let (mut source, mut seen) = (Source(&bytes), Vec::new());
         let most = 20_000;
-        while !source.is_empty() || !input.is_empty() {
+        while !source.0.is_empty() || !input.is_empty() {
             if !input.is_full(most) {
                 assert!(input.poll_fill(&mut cx, &mut source, most).is_ready());
             }

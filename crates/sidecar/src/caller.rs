@@ -3,11 +3,10 @@
 use crate::buffers::Input;
 use crate::timers::TimerSlot;
 use crate::worker::Worker;
+use net::wire::Wire;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 /// Bytes that may stay in the buffer after they were written.
@@ -47,15 +46,11 @@ impl Output {
     }
 
     /// Writes as much as goes. Says whether bytes moved.
-    pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &mut S,
-    ) -> io::Result<bool> {
+    pub(crate) fn poll_write<S: Wire>(&mut self, cx: &mut Context<'_>, stream: &mut S) -> io::Result<bool> {
         let mut moved = false;
         while self.backlog() > 0 {
             let rest = self.bytes.get(self.written..).unwrap_or_default();
-            match Pin::new(&mut *stream).poll_write(cx, rest) {
+            match stream.poll_send(cx, rest) {
                 Poll::Pending => {
                     self.forget_written();
                     return Ok(moved);
@@ -178,22 +173,15 @@ mod tests {
     /// Takes a little at each turn.
     struct Slow(usize);
 
-    impl AsyncWrite for Slow {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
+    impl Wire for Slow {
+        fn poll_recv(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+        fn poll_send(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
             match std::mem::take(&mut self.0) {
                 0 => Poll::Pending,
                 room => Poll::Ready(Ok(room.min(bytes.len()))),
             }
-        }
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
         }
     }
 

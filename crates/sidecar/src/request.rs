@@ -99,30 +99,6 @@ impl Request {
         }
     }
 
-    /// Nothing, in the place of a request that was taken away.
-    pub(crate) fn none() -> Request {
-        Request {
-            common: Vec::new(),
-            copy: Vec::new(),
-            base: 0,
-            copy_at_most: 0,
-            body: BodyReader::new(Framing::Empty),
-            chunked: false,
-            spilled: false,
-            news: None,
-            asked: Asked::default(),
-            form: Form::Line,
-            expects_continue: false,
-            upgrade: ([0; PROTOCOL_AT_MOST], 0),
-            inbound: false,
-            deadline: Moment::NEVER,
-            attempt: 1,
-            idempotent: false,
-            connect_time: Duration::ZERO,
-            keys: [None, None],
-        }
-    }
-
     /// Gives the buffers back.
     pub(crate) fn end(self, worker: &Worker) {
         worker.buffers.give_output(self.common);

@@ -314,25 +314,27 @@ impl<'a> Exchange<'a> {
     }
 
     /// Gives back what is held and returns the request, for whoever still wants to know.
-    pub(crate) fn end(mut self) -> Finished {
-        let worker = self.worker;
-        for leg in &mut self.legs {
-            if let Some(leg) = leg.take() {
-                // Reusable only if the answer ended where it should and nothing is left to be sent.
-                let sent = self.request.is_sent(&leg);
-                let over = self.answered && leg.body.is_done() && sent && !self.tunnel;
-                leg.end(worker, over);
-            }
+    pub(crate) fn end(self) -> Finished {
+        let Exchange {
+            worker,
+            request,
+            legs,
+            answered,
+            tunnel,
+            status,
+            refused,
+            rule,
+            bytes_in,
+            bytes_out,
+            ..
+        } = self;
+        for leg in legs.into_iter().flatten() {
+            // Reusable only if the answer ended where it should and nothing is left to be sent.
+            let over = answered && leg.body.is_done() && request.is_sent(&leg) && !tunnel;
+            leg.end(worker, over);
         }
-        let request = std::mem::replace(&mut self.request, Request::none());
         request.end(worker);
-        Finished {
-            status: self.status,
-            reason: self.refused,
-            rule: self.rule,
-            bytes_in: self.bytes_in,
-            bytes_out: self.bytes_out,
-        }
+        Finished { status, reason: refused, rule, bytes_in, bytes_out }
     }
 }
 

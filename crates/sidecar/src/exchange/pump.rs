@@ -6,6 +6,7 @@
 use super::Exchange;
 use crate::upstream::leg::{Broken, READ_AHEAD, Read};
 use http1::write;
+use net::wire::Wire;
 use policy::{Attempt, Ending, Event};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -252,7 +253,7 @@ impl Exchange<'_> {
                     None => break,
                 }
             }
-            match Pin::new(&mut leg.stream).poll_write(cx, bytes) {
+            match leg.stream.poll_send(cx, bytes) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.caller.input.consume(count);

@@ -4,12 +4,10 @@ use crate::buffers::Input;
 use crate::worker::Worker;
 use http1::{Asked, BodyReader, Framing, Known, ResponseHead, Rule, Status, write};
 use model::{Direction, Moment, Reason};
+use net::wire::{Wire, poll_send_both};
 use policy::{Answer, Reached};
-use std::io::IoSlice;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 /// An answer of at most so many bytes is forwarded when it is complete, so that a death between head and body can
@@ -182,12 +180,9 @@ impl Leg {
             }
             let head_left = head.len();
             let written = match (head.is_empty(), rest.is_empty()) {
-                (false, true) => Pin::new(&mut self.stream).poll_write(cx, head),
-                (true, false) => Pin::new(&mut self.stream).poll_write(cx, rest),
-                _ => {
-                    let both = [IoSlice::new(head), IoSlice::new(rest)];
-                    Pin::new(&mut self.stream).poll_write_vectored(cx, &both)
-                }
+                (false, true) => self.stream.poll_send(cx, head),
+                (true, false) => self.stream.poll_send(cx, rest),
+                _ => poll_send_both(&mut self.stream, cx, head, rest),
             };
             match written {
                 Poll::Pending => break,
