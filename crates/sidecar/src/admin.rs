@@ -4,13 +4,13 @@ use crate::record::{Counted, Page};
 use crate::run::{Order, Workers, bind, drain_all, share, wait_until};
 use crate::snapshot::{Desks, World};
 use crate::worker::{Draining, Shared};
-use model::{Direction, Moment};
+use model::{Direction, Moment, Snapshot};
 use net::admin::{Request, Response};
 use policy::Census;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -101,10 +101,10 @@ impl Steering {
         let Some(file) = &self.file else {
             return Err("this sidecar was started without a snapshot file".to_owned());
         };
-        let name = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {name}: {e}"))?;
-        let mut snapshot =
-            wire::files::decode_snapshot(&text, &name).map_err(|problems| problems.to_string())?;
+        // A large file takes milliseconds to read; the worker may share this thread.
+        let file = file.clone();
+        let read = tokio::task::spawn_blocking(move || read_snapshot(&file)).await;
+        let mut snapshot = read.map_err(|broken| broken.to_string())??;
         let before = self.shared.world();
         let known: Vec<SocketAddr> = before.entrances.iter().map(|(address, _)| *address).collect();
         let bound = bind(&mut snapshot, self.count, &known).map_err(|fault| fault.to_string())?;
@@ -302,6 +302,12 @@ fn states(page: &mut Page, world: &World, now: Moment) {
     for (target, census) in all.iter().filter(|(t, _)| t.direction == Direction::Outbound) {
         page.value("retry_budget_ratio", &format!("service=\"{}\"", target.name), census.retry_budget);
     }
+}
+
+fn read_snapshot(file: &Path) -> Result<Snapshot, String> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {name}: {e}"))?;
+    wire::files::decode_snapshot(&text, &name).map_err(|problems| problems.to_string())
 }
 
 /// `10s`, `0.5s` or `10`.

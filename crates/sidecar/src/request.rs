@@ -267,11 +267,7 @@ fn write_common(
     if !hop.inbound {
         line(out, b"outrigger-importance: ", hop.importance.word().as_bytes());
     }
-    // What comes from outside has no context here, and nobody looks for it later.
-    let noted = !hop.edge;
-    let traced = if hop.ids.0 { hop.keys[0] } else { new_trace(worker, out, noted) };
-    let named = if hop.ids.1 { hop.keys[1] } else { new_request_id(worker, out, noted) };
-    [traced, named]
+    new_ids(worker, out, hop)
 }
 
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -280,24 +276,32 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A trace that begins here (W3C Trace Context, version 00, not sampled: nobody records our part of it).
-fn new_trace(worker: &Worker, out: &mut Vec<u8>, noted: bool) -> Option<NoteKey> {
-    out.extend_from_slice(b"traceparent: 00-");
-    let begin = out.len() - 3;
-    digits::hex(out, worker.random());
-    digits::hex(out, worker.random() | 1);
-    out.push(b'-');
-    digits::hex(out, worker.random() | 1);
-    out.extend_from_slice(b"-00\r\n");
-    NoteKey::of_traceparent(out.get(begin..).filter(|_| noted)?)
-}
-
-fn new_request_id(worker: &Worker, out: &mut Vec<u8>, noted: bool) -> Option<NoteKey> {
-    out.extend_from_slice(b"x-request-id: ");
-    let begin = out.len();
-    digits::hex(out, worker.random());
-    digits::hex(out, worker.random());
-    let end = out.len();
-    out.extend_from_slice(b"\r\n");
-    NoteKey::of_request_id(out.get(begin..end).filter(|_| noted)?)
+/// Writes a trace context (W3C Trace Context, version 00, not sampled: nobody records our part of it) and a request id
+/// where they are missing, the same number for both, and returns the keys of what the request now carries.
+fn new_ids(worker: &Worker, out: &mut Vec<u8>, hop: &Hop<'_>) -> [Option<NoteKey>; 2] {
+    let (has_trace, has_request_id) = hop.ids;
+    if has_trace && has_request_id {
+        return hop.keys;
+    }
+    let id = (worker.random(), worker.random() | 1);
+    let mut text = [0u8; 32];
+    text[..16].copy_from_slice(&digits::hex(id.0));
+    text[16..].copy_from_slice(&digits::hex(id.1));
+    // What comes from outside has no context here, and nobody looks for it later.
+    let noted = !hop.edge;
+    let [mut traced, mut named] = hop.keys;
+    if !has_trace {
+        let begin = out.len() + b"traceparent: ".len();
+        out.extend_from_slice(b"traceparent: 00-");
+        out.extend_from_slice(&text);
+        out.push(b'-');
+        out.extend_from_slice(&digits::hex(worker.random() | 1));
+        out.extend_from_slice(b"-00\r\n");
+        traced = out.get(begin..).filter(|_| noted).and_then(NoteKey::of_traceparent);
+    }
+    if !has_request_id {
+        line(out, b"x-request-id: ", &text);
+        named = noted.then(|| NoteKey::of_request_id(&text)).flatten();
+    }
+    [traced, named]
 }

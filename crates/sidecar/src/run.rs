@@ -1,4 +1,4 @@
-//! The process: one thread a worker, and one that administers them.
+//! The process: one thread that administers, and the worker's; several workers have a thread each.
 
 use crate::accept::accept;
 use crate::accesslog::AccessLog;
@@ -156,17 +156,22 @@ pub fn run_until(
     count_panics(&shared);
     let admin_listener = options.admin.map(listen_admin).transpose()?;
     let admin = admin_listener.as_ref().and_then(|l| l.local_addr().ok());
-    let pool = start_workers(&shared, workers, bound)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    let pool = start_workers(&shared, workers, bound, &local)?;
     let steering =
         admin::Steering::new(shared.clone(), pool, desks, options.file.clone(), workers, admin_listener);
-    let local = LocalSet::new();
     local.block_on(&runtime, async {
         let steering = Rc::new(steering);
         steering.serve()?;
         ready(&Ready { listeners, admin });
+        let signals = steering.clone();
+        // A task of its own: the outermost future is polled in every turn, and a worker may share this thread.
+        let stopped =
+            tokio::task::spawn_local(async move { until_stopped(&signals, options.lifeline).await });
+        tokio::pin!(stopped);
         tokio::select! {
-            stopped = until_stopped(&steering, options.lifeline) => stopped?,
+            ended = &mut stopped => ended.map_err(io::Error::other)??,
             () = stop => {}
         }
         steering.stop().await;
@@ -216,20 +221,27 @@ pub(crate) fn share(
     shares
 }
 
+/// A worker alone shares the thread of administration: in a process of one thread every system call is cheaper, as
+/// the kernel need not count who uses a descriptor. Several have a thread each.
 fn start_workers(
     shared: &Arc<Shared>,
     count: usize,
     bound: Vec<(SocketAddr, Vec<TcpListener>)>,
+    here: &LocalSet,
 ) -> Result<Workers, Fault> {
     let workers = Workers { orders: RefCell::default(), threads: RefCell::default() };
     for (index, listeners) in share(bound, count).into_iter().enumerate() {
         let (send, receive) = mpsc::unbounded_channel();
         let shared = shared.clone();
+        workers.orders.borrow_mut().push(send);
+        if count == 1 {
+            here.spawn_local(work(index, shared, listeners, receive));
+            continue;
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             LocalSet::new().block_on(&runtime, work(index, shared, listeners, receive));
         })?;
-        workers.orders.borrow_mut().push(send);
         workers.threads.borrow_mut().push(thread);
     }
     Ok(workers)
