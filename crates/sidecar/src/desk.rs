@@ -101,31 +101,19 @@ impl Desk {
 
     /// Asks the call for its next step.
     pub(crate) fn next(&self, id: CallId, call: &mut Call, now: Moment) -> Order {
-        let state = &mut *self.lock();
-        let step = call.next(&mut state.books, now, &mut state.dice);
-        if let Some(tape) = &state.tape {
-            tape.next(id, now, step);
-        }
-        let address = match step {
-            Step::Open { to, .. } => state.address(to),
-            _ => None,
-        };
-        // A call that goes on waits no more, whether or not it was woken in time.
-        if !state.woken_early.is_empty() && !matches!(step, Step::Idle { .. }) {
-            state.forget_waker(id);
-        }
-        state.wake();
-        Order { step, address }
+        self.lock().next(id, call, now)
     }
 
     /// Tells the call what happened.
     pub(crate) fn on(&self, id: CallId, call: &mut Call, event: Event, now: Moment) {
+        self.lock().on(id, call, event, now);
+    }
+
+    /// Tells the call what happened and asks for its next step, under one lock.
+    pub(crate) fn on_and_next(&self, id: CallId, call: &mut Call, event: Event, now: Moment) -> Order {
         let state = &mut *self.lock();
-        if let Some(tape) = &state.tape {
-            tape.on(id, now, event);
-        }
-        call.on(event, &mut state.books, now);
-        state.wake();
+        state.on(id, call, event, now);
+        state.next(id, call, now)
     }
 
     /// Wakes this task when the books wake that call. Says whether they have done so since it was last `waiting`.
@@ -200,6 +188,31 @@ impl State {
             }
             self.notes.push_back(note);
         }
+    }
+
+    fn next(&mut self, id: CallId, call: &mut Call, now: Moment) -> Order {
+        let step = call.next(&mut self.books, now, &mut self.dice);
+        if let Some(tape) = &self.tape {
+            tape.next(id, now, step);
+        }
+        let address = match step {
+            Step::Open { to, .. } => self.address(to),
+            _ => None,
+        };
+        // A call that goes on waits no more, whether or not it was woken in time.
+        if !self.woken_early.is_empty() && !matches!(step, Step::Idle { .. }) {
+            self.forget_waker(id);
+        }
+        self.wake();
+        Order { step, address }
+    }
+
+    fn on(&mut self, id: CallId, call: &mut Call, event: Event, now: Moment) {
+        if let Some(tape) = &self.tape {
+            tape.on(id, now, event);
+        }
+        call.on(event, &mut self.books, now);
+        self.wake();
     }
 
     fn wake(&mut self) {

@@ -35,8 +35,8 @@ impl<'a> InFlight<'a> {
 /// Serves the call to its end.
 pub(crate) async fn drive(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, target: &Target) {
     let InFlight { desk, worker, id, call, settled } = flight;
+    let mut order = desk.next(*id, call, worker.now());
     loop {
-        let order = desk.next(*id, call, worker.now());
         match order.step {
             Step::Open { attempt, give_up, .. } => {
                 target.counts.attempt(kind(io, attempt));
@@ -48,13 +48,15 @@ pub(crate) async fn drive(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, targ
             Step::Refuse { reason, retry_after } => io.refuse(reason, retry_after),
             Step::Idle { until } => {
                 let event = io.event(desk, *id, until).await;
-                desk.on(*id, call, event, worker.now());
+                order = desk.on_and_next(*id, call, event, worker.now());
+                continue;
             }
             Step::Settled => {
                 *settled = true;
                 return;
             }
         }
+        order = desk.next(*id, call, worker.now());
     }
 }
 

@@ -48,7 +48,9 @@ pub(crate) struct Hop<'a> {
 /// A request on its way.
 #[derive(Debug)]
 pub(crate) struct Request {
+    /// The head without what differs between attempts; empty while it is lent to one.
     common: Vec<u8>,
+    common_len: usize,
     copy: Vec<u8>,
     /// Where the copy begins in the body as it goes over the wire.
     base: u64,
@@ -78,6 +80,7 @@ impl Request {
         let body = BodyReader::new(head.framing);
         let copy = if body.is_done() { Vec::new() } else { worker.buffers.output() };
         Request {
+            common_len: common.len(),
             common,
             copy,
             base: 0,
@@ -105,17 +108,32 @@ impl Request {
         worker.buffers.give_output(self.copy);
     }
 
-    /// The head as this attempt sends it.
-    pub(crate) fn write_head(&self, out: &mut Vec<u8>, attempt: Attempt, now: Moment) {
-        out.extend_from_slice(&self.common);
+    /// The head as this attempt sends it. What the attempts have in common is not copied but lent, so that a request
+    /// with one attempt, as nearly all have, copies nothing; beside an `other` attempt it is.
+    pub(crate) fn head_for(&mut self, worker: &Worker, attempt: Attempt, other: Option<&Leg>) -> Vec<u8> {
+        let mut out = std::mem::take(&mut self.common);
+        if let (true, Some(other)) = (out.is_empty(), other) {
+            out = worker.buffers.output();
+            out.extend_from_slice(other.head.get(..self.common_len).unwrap_or_default());
+        }
         let number = self.attempt.max(attempt as u8 + 1);
+        let now = worker.now();
         out.extend_from_slice(b"outrigger-attempt: ");
-        digits::decimal(out, u64::from(number));
+        digits::decimal(&mut out, u64::from(number));
         if !self.inbound && self.deadline != Moment::NEVER {
             out.extend_from_slice(b"\r\noutrigger-deadline-ms: ");
-            digits::decimal(out, now.until(self.deadline).as_millis() as u64);
+            digits::decimal(&mut out, now.until(self.deadline).as_millis() as u64);
         }
         out.extend_from_slice(b"\r\n\r\n");
+        out
+    }
+
+    /// Takes back what was lent to an attempt that is over.
+    pub(crate) fn take_back(&mut self, leg: &mut Leg) {
+        if self.common.is_empty() {
+            self.common = std::mem::take(&mut leg.head);
+            self.common.truncate(self.common_len);
+        }
     }
 
     /// Whether the whole body has come.
@@ -196,7 +214,12 @@ impl Request {
 
     /// Whether the leg has sent all of it.
     pub(crate) fn is_sent(&self, leg: &Leg) -> bool {
-        self.ended() && leg.head_is_sent() && leg.body_sent == self.end_of_copy()
+        leg.head_is_sent() && self.body_is_sent(leg)
+    }
+
+    /// Whether the leg has sent the whole body.
+    pub(crate) fn body_is_sent(&self, leg: &Leg) -> bool {
+        self.ended() && leg.body_sent == self.end_of_copy()
     }
 
     pub(crate) fn asked(&self) -> Asked {

@@ -103,7 +103,9 @@ impl<'a> Exchange<'a> {
     }
 
     fn take_leg(&mut self, attempt: Attempt) -> Option<Leg> {
-        self.legs.get_mut(attempt as usize).and_then(Option::take)
+        let mut leg = self.legs.get_mut(attempt as usize).and_then(Option::take)?;
+        self.request.take_back(&mut leg);
+        Some(leg)
     }
 
     /// Starts an attempt. Does not wait. No address: the endpoint was removed between the choice and now.
@@ -128,8 +130,9 @@ impl<'a> Exchange<'a> {
         reused: bool,
         give_up: Moment,
     ) {
-        let mut leg = Leg::new(self.worker, address, stream, reused, give_up);
-        self.request.write_head(&mut leg.head, attempt, self.worker.now());
+        let other = self.legs.get(attempt.other() as usize).and_then(Option::as_ref);
+        let head = self.request.head_for(self.worker, attempt, other);
+        let leg = Leg::new(self.worker, address, stream, reused, give_up, head);
         if let Some(place) = self.legs.get_mut(attempt as usize) {
             *place = Some(leg);
         }
@@ -145,9 +148,11 @@ impl<'a> Exchange<'a> {
 
     /// Abandons an attempt. Its connection is closed, unless its whole answer is here and only unwanted.
     pub(crate) fn drop_attempt(&mut self, attempt: Attempt, why: Why) {
+        let is_sent = self.leg(attempt).is_some_and(|leg| leg.head_is_sent());
         if let Some(mut leg) = self.take_leg(attempt) {
+            let is_sent = is_sent && self.request.body_is_sent(&leg);
             let whole = matches!(leg.answer.map(|a| a.framing), Some(Framing::Empty | Framing::Length(_)));
-            let clean = why == Why::Retried && whole && self.request.is_sent(&leg);
+            let clean = why == Why::Retried && whole && is_sent;
             if clean {
                 let piece = leg.body.read(leg.input.bytes()).unwrap_or_default();
                 leg.input.consume(piece.consumed);
@@ -199,8 +204,13 @@ impl<'a> Exchange<'a> {
         let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else { return };
         self.status = leg.answer.map(|a| a.answer.status);
         self.refused = leg.answer.and_then(|a| a.reason);
-        self.caller.output.bytes.extend_from_slice(&leg.rendered);
-        leg.rendered.clear();
+        if self.caller.output.bytes.is_empty() {
+            // Nothing is on its way to the caller, which is nearly always so: no need to copy.
+            std::mem::swap(&mut self.caller.output.bytes, &mut leg.rendered);
+        } else {
+            self.caller.output.bytes.extend_from_slice(&leg.rendered);
+            leg.rendered.clear();
+        }
     }
 
     /// Answers with a refusal.

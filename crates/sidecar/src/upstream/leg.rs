@@ -89,13 +89,14 @@ pub(crate) enum Read {
 }
 
 impl Leg {
-    /// An attempt over `stream`. The head that it will send is empty and to be filled.
+    /// An attempt over `stream` that will send `head`.
     pub(crate) fn new(
         worker: &Worker,
         address: SocketAddr,
         stream: TcpStream,
         reused: bool,
         give_up: Moment,
+        head: Vec<u8>,
     ) -> Leg {
         Leg {
             address,
@@ -103,7 +104,7 @@ impl Leg {
             give_up: if reused { Moment::NEVER } else { give_up },
             connected: reused,
             reused,
-            head: worker.buffers.output(),
+            head,
             head_sent: 0,
             body_sent: 0,
             write_failed: false,
