@@ -72,17 +72,16 @@ pub(crate) fn figure<'a>(figures: &'a [Value], wanted: &[(&str, &str)]) -> Resul
 /// Heap allocations per request and the size of the request's future, as the sidecar's own tests count them.
 pub(crate) fn request(site: &Site) -> Result<Vec<Line>> {
     let mut test = site::cargo();
-    test.args(["test", "--release", "--locked", "--package", "sidecar", "--", "cost", "--nocapture"]);
+    test.args(["test", "--locked", "--package", "sidecar", "--lib", "--", "cost::", "--nocapture"]);
     let said = site::output_of(test.current_dir(site.root()))?;
+    let figures: Vec<Value> =
+        said.lines().filter_map(|line| serde_json::from_str(line.get(line.find('{')?..)?).ok()).collect();
     let number = |name: &str| -> Result<f64> {
-        let found =
-            said.lines().find_map(|line| line.split_once(&format!("{name}="))?.1.split_whitespace().next());
-        let word = found.with_context(|| format!("no test of the sidecar printed {name}=NUMBER"))?;
-        word.parse().with_context(|| format!("{name}={word} is no number"))
+        figure(&figures, &[("name", name)])?["value"].as_f64().with_context(|| format!("{name} is no number"))
     };
     Ok(vec![
-        Line::at_most("allocations-per-request", number("allocations_per_request")?, 0.0, ""),
-        Line::at_most("request-future-bytes", number("request_future_bytes")?, 4096.0, "bytes"),
+        Line::at_most("allocations-per-request", number("allocations-per-request")?, 0.0, ""),
+        Line::at_most("request-future-bytes", number("connection-future-bytes")?, 4096.0, "bytes"),
     ])
 }
 

@@ -49,64 +49,68 @@ fn a_head_beyond_the_limit_is_refused() {
     }
 }
 
-#[test]
-fn counters_add_up_and_gauges_return_to_zero_after_thousands_of_mixed_requests() {
+/// Answers in many ways, by the path.
+fn instance_of_many_answers() -> Instance {
     let large = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
-    let instance = || {
-        let large = large.clone();
-        Instance::start(move |peer| {
-            while let Some(request) = peer.request() {
-                let sent = match request.head.split(' ').nth(1).unwrap() {
-                    "/large" => peer.try_send(large.as_bytes()),
-                    "/chunks" => peer.try_send(
-                        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
-                    ),
-                    "/die" => false,
-                    _ => peer.try_send(OK.as_bytes()),
-                };
-                if !sent {
-                    return;
+    Instance::start(move |peer| {
+        while let Some(request) = peer.request() {
+            let sent = match request.head.split(' ').nth(1).unwrap() {
+                "/large" => peer.try_send(large.as_bytes()),
+                "/chunks" => {
+                    peer.try_send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n")
                 }
-            }
-        })
-    };
-    let instances = [instance(), instance(), instance()];
-    let sidecar =
-        Sidecar::start_with(edge(vec![service("item", &instances.each_ref().map(|i| i.address))]), None, 2);
-    let one = |thread: usize| {
-        let mut caller = sidecar.caller("edge");
-        for i in 0..400 {
-            match (i + thread) % 8 {
-                0 => assert_eq!(caller.get("/large").body.len(), 100_000),
-                1 => assert_eq!(caller.get("/chunks").text(), "a"),
-                2 => assert_eq!(caller.post("/", &"b".repeat(70_000)).status, 200),
-                3 => {
-                    assert_eq!(
-                        caller.ask("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").status,
-                        200
-                    );
-                    caller = sidecar.caller("edge");
-                }
-                4 if i % 40 == 0 => {
-                    assert_eq!(caller.post("/die", "x").status, 502);
-                }
-                5 => {
-                    // Goes away in the middle.
-                    caller.try_send(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n");
-                    caller = sidecar.caller("edge");
-                }
-                6 => {
-                    let mut broken = sidecar.caller("edge");
-                    broken.send("GET / HTTP/1.1\r\nHost test\r\n\r\n");
-                    assert_eq!(broken.answer().status, 400);
-                }
-                _ => assert_eq!(caller.get("/").status, 200),
+                "/die" => false,
+                _ => peer.try_send(OK.as_bytes()),
+            };
+            if !sent {
+                return;
             }
         }
-    };
+    })
+}
+
+/// A caller that asks in many ways, and now and then goes away or asks what is no request.
+fn ask_in_many_ways(sidecar: &Sidecar, thread: usize) {
+    let mut caller = sidecar.caller("edge");
+    for i in 0..400 {
+        match (i + thread) % 8 {
+            0 => assert_eq!(caller.get("/large").body.len(), 100_000),
+            1 => assert_eq!(caller.get("/chunks").text(), "a"),
+            2 => assert_eq!(caller.post("/", &"b".repeat(70_000)).status, 200),
+            3 => {
+                assert_eq!(
+                    caller.ask("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").status,
+                    200
+                );
+                caller = sidecar.caller("edge");
+            }
+            4 if i % 40 == 0 => {
+                assert_eq!(caller.post("/die", "x").status, 502);
+            }
+            5 => {
+                // Goes away in the middle.
+                caller.try_send(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n");
+                caller = sidecar.caller("edge");
+            }
+            6 => {
+                let mut broken = sidecar.caller("edge");
+                broken.send("GET / HTTP/1.1\r\nHost test\r\n\r\n");
+                assert_eq!(broken.answer().status, 400);
+            }
+            _ => assert_eq!(caller.get("/").status, 200),
+        }
+    }
+}
+
+#[test]
+fn counters_add_up_and_gauges_return_to_zero_after_thousands_of_mixed_requests() {
+    let instances = [(); 3].map(|()| instance_of_many_answers());
+    let sidecar =
+        Sidecar::start_with(edge(vec![service("item", &instances.each_ref().map(|i| i.address))]), None, 2);
+    let callers = &sidecar;
     std::thread::scope(|scope| {
         for thread in 0..8 {
-            scope.spawn(move || one(thread));
+            scope.spawn(move || ask_in_many_ways(callers, thread));
         }
     });
     sidecar.comes_to_rest();
