@@ -27,3 +27,14 @@ pub fn connect(address: std::net::SocketAddr) -> std::io::Result<tokio::net::Tcp
     }
     tokio::net::TcpStream::from_std(socket.into())
 }
+
+/// Asks the kernel to make sure, a minute into every silence, that the other side of `stream` is still there. For
+/// connections that may be silent for ever, such as tunnels: a peer that vanished would hold one for ever too.
+pub fn probe_when_silent(stream: &tokio::net::TcpStream) {
+    let probes = socket2::TcpKeepalive::new()
+        .with_time(std::time::Duration::from_secs(60))
+        .with_interval(std::time::Duration::from_secs(15))
+        .with_retries(4);
+    // A socket that cannot be probed still serves.
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&probes);
+}

@@ -193,6 +193,10 @@ impl<'a> Exchange<'a> {
         self.begin_answer(attempt);
         self.tunnel = true;
         self.caller.close = true;
+        net::probe_when_silent(&self.caller.stream);
+        if let Some(leg) = self.leg(attempt) {
+            net::probe_when_silent(&leg.stream);
+        }
         let out = &mut self.caller.output.bytes;
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: ");
         out.extend_from_slice(self.request.upgrade());
