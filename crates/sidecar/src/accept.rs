@@ -91,9 +91,8 @@ pub(crate) async fn connection(
     caller.end(worker);
 }
 
-/// Waits for the next request's head. Between requests the connection holds no buffers.
+/// Waits for the next request's head. While it waits, a connection on which nothing has come holds no buffers.
 async fn next(worker: &Worker, caller: &mut Caller) -> Next {
-    caller.rest(worker);
     let idle_until = worker.now().after(worker.bounds().caller_idle);
     let mut head_until = Moment::NEVER;
     poll_fn(|cx| poll_next(worker, caller, cx, idle_until, &mut head_until)).await
@@ -121,18 +120,14 @@ fn poll_next(
         } else if worker.is_draining() {
             return Poll::Ready(Next::Over);
         }
-        let readable = !caller.is_at_rest() || caller.stream.poll_read_ready(cx).is_ready();
-        if readable {
-            caller.wake(worker);
-            if caller.poll_read(cx, worker.limits.head_bytes).is_some() {
-                continue;
-            }
-            if caller.gone {
-                return Poll::Ready(Next::Over);
-            }
-            // It only seemed readable, as a new connection does at first.
-            caller.rest(worker);
+        caller.wake(worker);
+        if caller.poll_read(cx, worker.limits.head_bytes).is_some() {
+            continue;
         }
+        if caller.gone {
+            return Poll::Ready(Next::Over);
+        }
+        caller.rest(worker);
         return wait(worker, caller, cx, idle_until.min(*head_until), *head_until);
     }
 }
