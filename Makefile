@@ -20,6 +20,8 @@ demo: ## Build Outrigger and run the example shop on this machine, until Ctrl-C
 test: ## Everything that must hold before a change lands
 	$(STAGE) $(CARGO) fmt --all --check
 	$(STAGE) $(CARGO) xtask tidy
+	@# The fuzzers are a workspace of their own: its lock file must follow ours.
+	@$(CARGO) metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 	$(STAGE) $(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) $(CARGO) build --workspace --all-targets --locked
 	$(STAGE) examples/shop/install
