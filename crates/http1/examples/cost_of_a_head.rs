@@ -1,4 +1,4 @@
-//! What reading and rewriting a message costs: `cargo run --release -p http1 --example cost`.
+//! What reading and rewriting a message costs: `cargo run --release -p http1 --example cost_of_a_head`.
 //!
 //! Prints nanoseconds per message, in the best of several rounds, for a GET with 14 fields, as browsers
 //! and API clients send it, and for a response of 1 KiB.

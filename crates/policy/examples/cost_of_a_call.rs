@@ -1,4 +1,4 @@
-//! What the conductor costs: `cargo run --release -p policy --example cost`.
+//! What the conductor costs: `cargo run --release -p policy --example cost_of_a_call`.
 //!
 //! The plain path of a request: an attempt, its head, the answer passed on; 11 endpoints, all default policies, answers
 //! in 200 µs one after the other. Counted is the processor's time, so that a busy machine does not count.
