@@ -252,6 +252,10 @@ impl Life {
             }
             if !began {
                 began = self.began(options).await;
+                if began && self.agent.borrow().observed.stopping.is_some() {
+                    // The turn above knew nothing of it: what is to be done now is planned in the next.
+                    continue;
+                }
             }
             match self.next(wake).await {
                 Wake::News(news) => self.take(news).await,
