@@ -5,16 +5,19 @@
 //! them into these types or says what is wrong with them.
 
 mod endpoint;
+mod fleet;
 mod importance;
 mod manifest;
 mod name;
 mod reason;
+pub mod scenario;
 mod settings;
 mod snapshot;
 mod time;
 mod units;
 
 pub use endpoint::Endpoint;
+pub use fleet::FleetPreset;
 pub use importance::Importance;
 pub use manifest::{
     Edge, Environment, EnvironmentManifest, EnvironmentService, Liveness, Member, Probe, Restart, Run,
@@ -22,6 +25,7 @@ pub use manifest::{
 };
 pub use name::{BadName, InstanceName, ServiceName};
 pub use reason::{Fault, Reason, Retryable};
+pub use scenario::TimeOfDay;
 pub use settings::{
     Balancing, Bounds, Breaker, Ejection, Hedge, Limit, Preset, Retry, Settings, SlowStart, Timeouts,
 };

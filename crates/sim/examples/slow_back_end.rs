@@ -3,7 +3,7 @@
 //! `cargo run --release -p sim --example slow_back_end -- [--json] [--seed N] [--hedge MS]`
 
 use model::{Hedge, Preset};
-use sim::{Report, slow_back_end, slow_back_end_with};
+use sim::first::{Report, slow_back_end, slow_back_end_with};
 use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,7 +42,7 @@ fn print(report: &Report, json: bool) {
         );
         return;
     }
-    let failed = requests - report.outcomes.get(&sim::Outcome::Success).copied().unwrap_or(0);
+    let failed = requests - report.outcomes.get(&sim::first::Outcome::Success).copied().unwrap_or(0);
     println!(
         "{:<14} {:9.4} % of {requests} succeeded, {failed} did not; {} attempts; p99 {} ms",
         report.name,

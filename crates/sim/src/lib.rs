@@ -9,14 +9,6 @@
 //! the machine's randomness. A run gives a [`Report`] as data; whoever asked for it renders it.
 
 mod chance;
-pub mod checks;
 mod clock;
-mod drive;
-mod instance;
-mod report;
-pub mod scenario;
-pub mod world;
-
-pub use instance::{Service, Slowdown};
-pub use report::{Outcome, Report};
-pub use scenario::{slow_back_end, slow_back_end_with};
+pub mod first;
+pub mod report;

@@ -1,21 +1,103 @@
-//! What a run was like, as data.
+//! What a run of a scenario was like, as data: series of numbers, a log of what happened, counts. Whoever asked for the
+//! run renders it.
 
-use model::Reason;
-use policy::Note;
+use model::{Moment, Reason, Share, TimeOfDay};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How a request of the callers ended.
+/// What a run of a scenario was like.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Report {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The policies that were in force, in a few words: `allegro-2018`, `default`, `default without retry`.
+    pub policies: String,
+    /// Whether the operators acted.
+    pub operators: bool,
+    /// The seed of all chance.
+    pub seed: u64,
+    /// The scale.
+    pub scale: f64,
+    /// The time of day at [`Moment::ZERO`].
+    pub starts: TimeOfDay,
+    /// The time between two values of a series.
+    pub every: Duration,
+    /// The services, in the scenario's order.
+    pub services: Vec<String>,
+    /// The compartments, in the scenario's order.
+    pub compartments: Vec<String>,
+    /// The clients, in the scenario's order.
+    pub clients: Vec<String>,
+    /// Series by name: value `i` is about the time from `i` to `i + 1` times [`Report::every`]. See [`SERIES`].
+    pub series: BTreeMap<String, Vec<f32>>,
+    /// What happened, in order.
+    pub log: Vec<Entry>,
+    /// Requests of clients by how they ended, over the whole run.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Promises that the run broke (nothing lost or answered twice, budgets kept, reserved within capacity, every
+    /// refusal with a reason), in words; none is what we want.
+    pub broken: Vec<String>,
+    /// Events that were played.
+    pub events: u64,
+    /// A hash of everything that happened, in order: equal runs have equal hashes.
+    pub hash: u64,
+}
+
+/// The series that a report has, with what they mean. `SERVICE`, `COMPARTMENT`, `CLIENTS` stand for names; `site` sums
+/// over all people, not over programs.
+pub const SERIES: &[(&str, &str)] = &[
+    ("site.demand", "first requests and reloads of people, a second"),
+    ("site.goodput", "useful answers to people, a second: below 400 and in time"),
+    ("site.success", "share of people's requests, by when they were sent, that got a useful answer"),
+    ("site.p50", "seconds that useful answers to people took, the median"),
+    ("site.p99", "the same, the 99th percentile"),
+    ("site.attempts", "attempts for each call, all services"),
+    ("site.rests", "breakers that began to rest"),
+    ("CLIENTS.demand", "first requests, a second"),
+    ("CLIENTS.reloads", "reloads, a second"),
+    ("CLIENTS.goodput", "useful answers, a second"),
+    ("CLIENTS.success", "share of requests, by when they were sent, that got a useful answer"),
+    ("CLIENTS.limited", "requests that a limit at the edge answered, a second"),
+    ("SERVICE.arrivals", "requests that reached an instance, a second"),
+    ("SERVICE.served", "answers below 500, a second"),
+    ("SERVICE.failed", "attempts that failed or were given up, a second"),
+    ("SERVICE.calls", "calls, a second: the first attempts"),
+    ("SERVICE.attempts", "attempts for each call"),
+    ("SERVICE.refused", "refusals by the callers' sidecars, a second"),
+    ("SERVICE.p50", "seconds from a call to its answer, as callers see it, the median"),
+    (
+        "SERVICE.p99",
+        "the same, the 99th percentile; a call that is given up counts with the time that it had",
+    ),
+    ("SERVICE.queue", "requests that wait for a thread, all instances"),
+    ("SERVICE.threads", "share of the threads of its open instances that is taken"),
+    ("SERVICE.cpu", "share of the processor time of its open instances that is used"),
+    ("SERVICE.starting", "instances that start"),
+    ("SERVICE.cold", "instances that are open and not warm"),
+    ("SERVICE.ready", "instances that are open and warm"),
+    ("SERVICE.kills", "instances that the watchdog killed"),
+    ("SERVICE.killed-young", "of those, instances that had not been healthy for a minute"),
+    ("SERVICE.progressing-killed", "of those, instances that had completed a request in the last 30 seconds"),
+    ("SERVICE.unplaced", "instances that could not be placed"),
+    ("COMPARTMENT.reserved", "share of its cores that is reserved"),
+    ("COMPARTMENT.used", "share of its cores that is used"),
+];
+
+/// How a request of a client ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Outcome {
-    /// An answer below 500, in time.
+    /// A useful answer, in time.
     Success,
     /// An answer of 500 and above.
     Failure,
-    /// A refusal by the sidecar.
+    /// A limit's page at the edge.
+    Limited,
+    /// A refusal by a sidecar.
     Refused(Reason),
-    /// The caller lost its patience.
+    /// The client lost its patience.
     TimedOut,
+    /// It was under way when the run ended.
+    Unfinished,
 }
 
 impl Outcome {
@@ -24,47 +106,164 @@ impl Outcome {
         match self {
             Outcome::Success => "success",
             Outcome::Failure => "failure",
+            Outcome::Limited => "limited",
             Outcome::Refused(reason) => reason.word(),
             Outcome::TimedOut => "timed-out",
+            Outcome::Unfinished => "unfinished",
         }
     }
 }
 
-/// What a run was like.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Report {
-    /// What was played, and with which policies.
-    pub name: String,
-    /// The seed of all chance.
-    pub seed: u64,
-    /// How many requests ended how.
-    pub outcomes: BTreeMap<Outcome, u64>,
-    /// Attempts at instances.
-    pub attempts: u64,
-    /// How long the successes took, sorted.
-    pub latencies: Vec<Duration>,
-    /// What the books said of endpoints.
-    pub notes: Vec<Note>,
-    /// Attempts at each instance.
-    pub attempts_at: Vec<u64>,
+/// Something that happened.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// When.
+    pub at: Moment,
+    /// What.
+    pub what: Occurrence,
 }
 
-impl Report {
-    /// Requests in all.
-    pub fn requests(&self) -> u64 {
-        self.outcomes.values().sum()
-    }
+/// What can happen. Services, compartments and clients are named by their position in the report's lists.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Occurrence {
+    /// A fault of the scenario begins, in words.
+    FaultBegan(String),
+    /// It is over.
+    FaultEnded(String),
+    /// An operator does something, in words.
+    Operator(String),
+    /// A service is asked to have another number of instances, by the autoscaler.
+    Scaled {
+        /// Which service.
+        service: usize,
+        /// Before.
+        from: u32,
+        /// After.
+        to: u32,
+        /// Why: a word of `policy::fleet`.
+        reason: &'static str,
+    },
+    /// Instances that were wanted could not be placed.
+    Unplaced {
+        /// Which service.
+        service: usize,
+        /// How many.
+        count: u32,
+        /// Why: a word of `policy::fleet`.
+        reason: &'static str,
+    },
+    /// An instance begins to start.
+    Starting {
+        /// Which service.
+        service: usize,
+        /// Which instance: a number that is never used again within the service.
+        instance: u32,
+    },
+    /// An instance is open.
+    Open {
+        /// Which service.
+        service: usize,
+        /// Which instance.
+        instance: u32,
+    },
+    /// An instance was stopped.
+    Stopped {
+        /// Which service.
+        service: usize,
+        /// Which instance.
+        instance: u32,
+        /// Why: a word.
+        reason: &'static str,
+    },
+    /// The watchdog killed an instance.
+    Killed {
+        /// Which service.
+        service: usize,
+        /// Which instance.
+        instance: u32,
+        /// Why: a word of `policy::fleet`.
+        reason: &'static str,
+        /// How long it had been healthy.
+        healthy_for: Duration,
+    },
+    /// Reservations of a service were changed.
+    Resized {
+        /// Which service.
+        service: usize,
+        /// Cores of each instance before.
+        from: f64,
+        /// Cores of each instance after.
+        to: f64,
+        /// Why: a word of `policy::fleet`.
+        reason: &'static str,
+    },
+    /// The first of a minute's notes of one kind that the sidecars of `caller` wrote of `service`: a breaker rested, an
+    /// endpoint was ejected, panic.
+    Note {
+        /// Whose sidecars; a service, or none for clients.
+        caller: Option<usize>,
+        /// Of whom.
+        service: usize,
+        /// What changed: the word of `policy::Change`.
+        change: &'static str,
+        /// Why: the word of `policy::Cause`.
+        cause: &'static str,
+    },
+}
 
-    /// The share of requests that succeeded; 1 if there were none.
-    pub fn success_share(&self) -> f64 {
-        let requests = self.requests();
-        let successes = self.outcomes.get(&Outcome::Success).copied().unwrap_or(0);
-        if requests == 0 { 1.0 } else { successes as f64 / requests as f64 }
-    }
+/// What was found for a pass line.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Finding {
+    /// The pass line's name.
+    pub name: String,
+    /// It in words.
+    pub says: String,
+    /// What was seen; none if it never happened.
+    pub value: Option<Value>,
+    /// Whether that is right.
+    pub passed: bool,
+}
 
-    /// The latency that this share of the successes stayed within; none if there was none.
-    pub fn percentile(&self, share: f64) -> Option<Duration> {
-        let last = self.latencies.len().checked_sub(1)?;
-        self.latencies.get((last as f64 * share.clamp(0.0, 1.0)) as usize).copied()
+/// A number or a time.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Value {
+    /// A number, in the unit of its series.
+    Number(f64),
+    /// A time.
+    Time(Moment),
+}
+
+/// What a swarm of seeds found for a list of pass lines.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Verdict {
+    /// The list's name.
+    pub name: String,
+    /// Each seed with what was found.
+    pub seeds: Vec<(u64, Vec<Finding>)>,
+    /// How many seeds must pass.
+    pub must_pass: u32,
+}
+
+impl Verdict {
+    /// Seeds that passed every line.
+    pub fn passed(&self) -> usize {
+        self.seeds.iter().filter(|(_, findings)| findings.iter().all(|f| f.passed)).count()
     }
+}
+
+/// A row of a comparison: a set of policies with what it came to over the seeds.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Row {
+    /// The policies in a few words.
+    pub policies: String,
+    /// Availability for people over the scenario's window of trouble: median and worst seed.
+    pub availability: (Share, Share),
+    /// Minutes below one half: median and worst seed.
+    pub minutes_below_half: (f64, f64),
+    /// Kills: median and worst seed.
+    pub kills: (u64, u64),
+    /// Attempts for each call over the window: median and worst seed.
+    pub attempts: (f64, f64),
+    /// Instances that could not be placed: median and worst seed.
+    pub unplaced: (u64, u64),
 }

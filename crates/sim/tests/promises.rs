@@ -2,9 +2,9 @@
 //! published test of balancers comes out as published.
 
 use model::{Preset, Settings};
-use sim::scenario::{self, slow_back_end_plan};
-use sim::world::{Plan, Played, play};
-use sim::{Outcome, checks, slow_back_end};
+use sim::first::scenario::{self, slow_back_end_plan};
+use sim::first::world::{Plan, Played, play};
+use sim::first::{Outcome, checks, slow_back_end};
 
 fn anything(seed: u64) -> Played {
     play(scenario::anything(seed), "anything", seed)

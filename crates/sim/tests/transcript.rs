@@ -2,8 +2,8 @@
 //! difference, then `BLESS=1 cargo test -p sim --test transcript` writes the file anew.
 
 use model::{Moment, Settings};
-use sim::Service;
-use sim::world::{Incident, Plan, play};
+use sim::first::Service;
+use sim::first::world::{Incident, Plan, play};
 use std::time::Duration;
 
 /// Two instances, a request each 40 ms; one instance dies at 100 ms and is back at 300 ms, one request in four is a POST.

@@ -3,7 +3,7 @@
 //!
 //! *Ask the call for its next step and do it, until it has nothing to do but wait; tell it what happened; ask again.*
 
-use crate::world::Exchange;
+use crate::first::world::Exchange;
 use policy::{Call, Event, Step};
 
 /// Goes on with a call until it waits for an event or is settled.

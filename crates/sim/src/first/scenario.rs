@@ -1,9 +1,9 @@
 //! What is played: known situations, each with its source, and random ones for swarms of seeds.
 
 use crate::chance::Chance;
-use crate::instance::{Service, Slowdown};
-use crate::report::Report;
-use crate::world::{Incident, Plan, play};
+use crate::first::instance::{Service, Slowdown};
+use crate::first::report::Report;
+use crate::first::world::{Incident, Plan, play};
 use model::{Hedge, Limit, Moment, Preset, Settings};
 use std::time::Duration;
 

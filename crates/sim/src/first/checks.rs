@@ -1,6 +1,6 @@
 //! What may never happen, whatever is played.
 
-use crate::world::Played;
+use crate::first::world::Played;
 use std::collections::BTreeMap;
 
 /// Every promise that the run broke, in words; none is what we want.

@@ -3,9 +3,9 @@
 
 use crate::chance::Chance;
 use crate::clock::Agenda;
-use crate::drive::{drive, resume};
-use crate::instance::{Begun, Instance, Job, Service};
-use crate::report::{Outcome, Report};
+use crate::first::drive::{drive, resume};
+use crate::first::instance::{Begun, Instance, Job, Service};
+use crate::first::report::{Outcome, Report};
 use model::{Importance, Moment, Reason, Settings};
 use policy::tape::{self, Line};
 use policy::{
