@@ -27,7 +27,7 @@ pub use name::{BadName, InstanceName, ServiceName};
 pub use reason::{Fault, Reason, Retryable};
 pub use scenario::TimeOfDay;
 pub use settings::{
-    Balancing, Bounds, Breaker, Ejection, Hedge, Limit, Preset, Retry, Settings, SlowStart, Timeouts,
+    Balancing, Bounds, Breaker, Ejection, Hedge, Limit, Preset, Rate, Retry, Settings, SlowStart, Timeouts,
 };
 pub use snapshot::{App, Direction, EdgeRoute, Listener, Role, Service, Snapshot};
 pub use time::Moment;

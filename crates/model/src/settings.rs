@@ -18,7 +18,7 @@ pub struct Settings {
     pub balancing: Balancing,
     /// How long things may take.
     pub timeouts: Timeouts,
-    /// One extra attempt where that is safe; none: never.
+    /// Further attempts where that is safe; none: never.
     pub retry: Option<Retry>,
     /// A second attempt beside a slow first; none: never.
     pub hedge: Option<Hedge>,
@@ -59,16 +59,40 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// One extra attempt.
+/// Further attempts, one after the other.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Retry {
-    /// Retries may be this share of requests …
-    pub budget: Share,
+    /// How many attempts a call makes at most, the first one and a hedge included: from [`Retry::TRIES_AT_LEAST`] to
+    /// [`Retry::TRIES_AT_MOST`].
+    pub tries: u8,
+    /// How long one attempt has until its response's head; when that is over it is abandoned as if its instance had
+    /// broken it. It is counted from when the request's body is whole in the copy, as a slow caller is no fault of the
+    /// instance. None: an attempt has all the time that the call has.
+    pub try_timeout: Option<Duration>,
+    /// Retries and hedges may be this share of requests …; none: as many as it takes, which is how one slow service
+    /// becomes an outage.
+    pub budget: Option<Share>,
     /// … plus so many a second, so that a service with few requests can be retried at all.
     pub floor_per_second: u32,
-    /// The longest wait before the extra attempt; the wait is drawn evenly from zero to this (full jitter). An
-    /// attempt that never reached an instance is repeated at once.
+    /// The longest wait before the second attempt, twice that before the third, and so on; the wait is drawn evenly
+    /// from zero to this (full jitter). An attempt that never reached an instance is repeated elsewhere at once.
     pub back_off: Duration,
+    /// Whether to try again also when a layer above does (the request is its second attempt or a later one). Tries of
+    /// layers multiply: three at each of two layers are nine.
+    pub stacked: bool,
+}
+
+impl Retry {
+    /// Fewer would be no retry.
+    pub const TRIES_AT_LEAST: u8 = 2;
+    /// More never help: each one waits longer than all before it.
+    pub const TRIES_AT_MOST: u8 = 10;
+
+    /// Whether somebody wants more than the cautious default: then a request may go again to the endpoint where it was,
+    /// where there is no other.
+    pub const fn insists(&self) -> bool {
+        self.tries > Retry::TRIES_AT_LEAST || self.try_timeout.is_some()
+    }
 }
 
 /// A second attempt beside a slow first one, for requests that may be carried out twice.
@@ -134,6 +158,15 @@ pub struct Limit {
     pub queue: u32,
 }
 
+/// How many requests one key (an identity, a route, an edge) may send: so many a second, and so many at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// Lasting, on average; 0: none at all.
+    pub per_second: u32,
+    /// At once, by somebody who was quiet before: at least 1.
+    pub burst: u32,
+}
+
 /// A named set of settings: the name says what it is for, and settings are given as differences from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Preset {
@@ -148,12 +181,32 @@ pub enum Preset {
     Pick,
     /// Balancing, breaker and ejection, no retry.
     PickAndBreaker,
+    /// [`Preset::Off`] with the endpoint that has fewest of our own requests in flight. For comparison: what a client
+    /// counts alone says little when there are many clients (the row "LeastLoaded" of Prequal's table, NSDI 2024).
+    LeastLoaded,
+    /// What the services of the outage of 2018-07-18 did, as far as its post-mortem says (Allegro's technical blog,
+    /// "Postmortem — why Allegro went down", 2018): requests that time out are repeated after a short delay, two times
+    /// and without a bound, at each layer; the threshold of the breaker is so high that it is never reached; nothing is
+    /// said of slow start, ejection or panic. The figures are assumed, as none are published: 3 s for each try, and up
+    /// to 25 ms between two. For comparison, and a warning.
+    Allegro2018,
+    /// A client that tries again up to four times, each after 3 s, without a budget: the retry storm of Huang et al.,
+    /// "Metastable failures in the wild" (OSDI 2022, section 5.2). For comparison, and a warning.
+    Retries4,
 }
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Preset; 5] =
-        [Preset::Default, Preset::Off, Preset::RoundRobin, Preset::Pick, Preset::PickAndBreaker];
+    pub const ALL: [Preset; 8] = [
+        Preset::Default,
+        Preset::Off,
+        Preset::RoundRobin,
+        Preset::Pick,
+        Preset::PickAndBreaker,
+        Preset::LeastLoaded,
+        Preset::Allegro2018,
+        Preset::Retries4,
+    ];
 
     /// The word in manifests and flags.
     pub const fn word(self) -> &'static str {
@@ -163,6 +216,9 @@ impl Preset {
             Preset::RoundRobin => "round-robin",
             Preset::Pick => "pick",
             Preset::PickAndBreaker => "pick+breaker",
+            Preset::LeastLoaded => "least-loaded",
+            Preset::Allegro2018 => "allegro-2018",
+            Preset::Retries4 => "retries-4",
         }
     }
 
@@ -189,9 +245,32 @@ impl Preset {
             Preset::Off | Preset::RoundRobin => off,
             Preset::Pick => Settings { retry: None, breaker: None, ejection: None, ..all },
             Preset::PickAndBreaker => Settings { retry: None, ..all },
+            Preset::LeastLoaded => Settings { balancing: Balancing::LeastLoaded, ..off },
+            Preset::Allegro2018 => Settings {
+                retry: Some(Retry { tries: 3, back_off: ms(25), ..UNBOUNDED }),
+                // It waits for more calls than ever come.
+                breaker: Some(Breaker { minimum_calls: u32::MAX, ..Breaker::default() }),
+                ..off
+            },
+            Preset::Retries4 => Settings {
+                retry: Some(Retry { tries: 5, ..UNBOUNDED }),
+                // Five tries of 3 s have their time.
+                timeouts: Timeouts { total: s(20), ..off.timeouts },
+                ..off
+            },
         }
     }
 }
+
+/// Retries as they were before there were budgets: every 3 s, whoever else retries, at once.
+const UNBOUNDED: Retry = Retry {
+    tries: 3,
+    try_timeout: Some(s(3)),
+    budget: None,
+    floor_per_second: 0,
+    back_off: Duration::ZERO,
+    stacked: true,
+};
 
 impl Default for Settings {
     /// What ships. Each value is a proposal that the simulator may improve.
@@ -221,9 +300,17 @@ impl Default for Timeouts {
 
 impl Default for Retry {
     /// 10 % + 1 a second: the load that retries add stays below a tenth whatever fails (Finagle's and Linkerd's
-    /// budgets are 20 % + 10/s; stacked over five layers 20 % makes 2.49 ×, 10 % makes 1.61 ×).
+    /// budgets are 20 % + 10/s; stacked over five layers 20 % makes 2.49 ×, 10 % makes 1.61 ×). One further try: what
+    /// fails twice at two endpoints fails everywhere. No time for one try: what is slow today would be a failure.
     fn default() -> Retry {
-        Retry { budget: Share::percent(10), floor_per_second: 1, back_off: ms(25) }
+        Retry {
+            tries: 2,
+            try_timeout: None,
+            budget: Some(Share::percent(10)),
+            floor_per_second: 1,
+            back_off: ms(25),
+            stacked: false,
+        }
     }
 }
 
@@ -316,5 +403,18 @@ mod tests {
         assert!(bare.retry.is_none() && bare.breaker.is_none() && bare.ejection.is_none());
         assert!(Preset::PickAndBreaker.settings().breaker.is_some());
         assert!(Preset::Pick.settings().breaker.is_none());
+        let baselines = [Preset::LeastLoaded, Preset::Allegro2018, Preset::Retries4].map(Preset::settings);
+        for s in &baselines {
+            let none = (s.hedge, s.ejection, s.slow_start, s.panic, s.limit);
+            assert_eq!(none, (None, None, None, Share::NONE, None));
+        }
+        let [least, of_2018, storm] = baselines;
+        assert_eq!((least.balancing, least.retry, least.breaker), (Balancing::LeastLoaded, None, None));
+        let retry = of_2018.retry.expect("2018 was made of retries");
+        assert_eq!((retry.tries, retry.budget, retry.stacked), (3, None, true));
+        assert!(of_2018.breaker.is_some_and(|b| b.minimum_calls == u32::MAX));
+        let retry = storm.retry.expect("a storm of retries");
+        assert_eq!(retry.tries, 5);
+        assert!(storm.timeouts.total > retry.try_timeout.expect("each try has its time") * 5);
     }
 }

@@ -101,6 +101,8 @@ pub enum Why {
     Deadline,
     /// Its answer is a refusal by the peer's sidecar, and the call tries another endpoint.
     Retried,
+    /// It had no answer within the time of one try.
+    TryTimeout,
 }
 
 /// What happened.

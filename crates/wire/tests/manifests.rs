@@ -107,7 +107,7 @@ fn policies_are_differences_from_a_preset() {
     // A policy that the preset leaves out begins from its own defaults.
     let s = policies("[policies.retry]\nbudget = '20%'", Preset::Off);
     let retry = s.retry.unwrap();
-    assert_eq!((retry.budget, retry.floor_per_second), (Share::percent(20), 1));
+    assert_eq!((retry.budget, retry.floor_per_second), (Some(Share::percent(20)), 1));
     assert_eq!(s.breaker, None);
     let s =
         policies("[policies]\nlimit = { in-flight = 8, queue = 0 }\nhedge.after = '50ms'", Preset::Default);

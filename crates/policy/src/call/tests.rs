@@ -290,7 +290,7 @@ fn with_one_endpoint_only_what_was_not_sent_is_repeated_there_and_never_at_once(
 fn no_second_attempt() {
     let none = Settings { retry: None, ..Settings::default() };
     let poor = Settings {
-        retry: Some(model::Retry { budget: Share::NONE, floor_per_second: 0, ..Default::default() }),
+        retry: Some(model::Retry { budget: Some(Share::NONE), floor_per_second: 0, ..Default::default() }),
         ..Settings::default()
     };
     let above = Ask { attempt: 2, ..ask() };

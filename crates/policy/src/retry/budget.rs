@@ -4,6 +4,8 @@
 //! bounds that load whatever happens: at most `1 + 10 %` of the calls, where three tries would make 300 %. Stacked over
 //! five layers it makes 1.1⁵ = 1.61 × instead of 243 ×. The one a second lets a service with few calls retry at all.
 //!
+//! A rule without a budget (`budget: None`) is for comparison: it bounds nothing.
+//!
 //! Two pots. Each call puts `share` into the first, which leaks with τ = 10 s so that a quiet hour is not saved up for a
 //! bad minute: at `r` calls a second it holds at most `share · r · 10 s`. The second fills by `floor` a second up to ten
 //! seconds' worth, and is full at the start. A retry or a hedge takes 1 from the first, or else from the second.
@@ -24,7 +26,7 @@
 //!
 //! Source: Finagle's `RetryBudget` (a leaky bucket with a TTL of 10 s, 20 % + 10/s); the smaller figures are ours.
 
-use model::{Moment, Retry};
+use model::{Moment, Retry, Share};
 use std::time::Duration;
 
 const LEAK: f64 = 10e9;
@@ -52,12 +54,16 @@ impl Budget {
     /// A call has come (a first attempt, not a retry).
     pub fn on_call(&mut self, rule: &Retry, now: Moment) {
         self.settle(rule, now);
-        self.earned += rule.budget.part();
-        self.most += rule.budget.part();
+        let part = rule.budget.map_or(0.0, Share::part);
+        self.earned += part;
+        self.most += part;
     }
 
-    /// Takes one extra attempt out, if one is left.
+    /// Takes one extra attempt out, if one is left; where there is no budget, one always is.
     pub fn withdraw(&mut self, rule: &Retry, now: Moment) -> bool {
+        if rule.budget.is_none() {
+            return true;
+        }
         self.settle(rule, now);
         let pot = if self.earned >= 1.0 { &mut self.earned } else { &mut self.floor };
         let enough = *pot >= 1.0;
@@ -69,6 +75,9 @@ impl Budget {
 
     /// What is left, of 1.
     pub fn left(&self, rule: &Retry) -> f64 {
+        if rule.budget.is_none() {
+            return 1.0;
+        }
         let most = self.most + f64::from(rule.floor_per_second) * FLOOR_SECONDS;
         if most > 0.0 { ((self.earned + self.floor) / most).clamp(0.0, 1.0) } else { 0.0 }
     }
@@ -90,7 +99,6 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Share;
 
     const fn at(ms: u64) -> Moment {
         Moment::from_millis(ms)
@@ -129,10 +137,18 @@ mod tests {
 
     #[test]
     fn no_share_and_no_floor_is_no_retry() {
-        let rule = Retry { budget: Share::NONE, floor_per_second: 0, ..Retry::default() };
+        let rule = Retry { budget: Some(Share::NONE), floor_per_second: 0, ..Retry::default() };
         let mut budget = Budget::new(&rule, at(0));
         budget.on_call(&rule, at(0));
         assert!(!budget.withdraw(&rule, at(1_000)));
         assert_eq!(budget.left(&rule), 0.0);
+    }
+
+    #[test]
+    fn without_a_budget_there_is_always_one_left() {
+        let rule = Retry { budget: None, floor_per_second: 0, ..Retry::default() };
+        let mut budget = Budget::new(&rule, at(0));
+        assert!((0..1_000).all(|_| budget.withdraw(&rule, at(0))));
+        assert_eq!(budget.left(&rule), 1.0);
     }
 }

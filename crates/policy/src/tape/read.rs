@@ -150,6 +150,16 @@ impl<'a> Numbers<'a> {
         Share::new(part).or_else(|_| bad(word, self.name))
     }
 
+    /// What `read` reads, or none for `-`.
+    fn or_none<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<Option<T>> {
+        let rest = self.words.clone();
+        if self.word()? == "-" {
+            return Ok(None);
+        }
+        self.words = rest;
+        read(self).map(Some)
+    }
+
     fn timeouts(&mut self) -> Read<Timeouts> {
         Ok(Timeouts { total: self.time()?, connect: self.time()?, idle: self.time()? })
     }
@@ -166,9 +176,7 @@ fn settings(words: &mut Words<'_>) -> Read<Settings> {
     Ok(Settings {
         balancing,
         timeouts: timeouts.timeouts()?,
-        retry: optional(words.rule("retry")?, |n| {
-            Ok(Retry { budget: n.share()?, floor_per_second: n.number()?, back_off: n.time()? })
-        })?,
+        retry: optional(words.rule("retry")?, retry)?,
         hedge: optional(words.rule("hedge")?, |n| Ok(Hedge { after: n.time()? }))?,
         breaker: optional(words.rule("breaker")?, breaker)?,
         ejection: optional(words.rule("ejection")?, |n| {
@@ -192,6 +200,21 @@ fn settings(words: &mut Words<'_>) -> Read<Settings> {
 
 fn optional<T>(numbers: Option<Numbers<'_>>, read: impl Fn(&mut Numbers<'_>) -> Read<T>) -> Read<Option<T>> {
     numbers.map(|mut n| read(&mut n)).transpose()
+}
+
+fn retry(n: &mut Numbers<'_>) -> Read<Retry> {
+    Ok(Retry {
+        tries: n.number()?,
+        try_timeout: n.or_none(Numbers::time)?,
+        budget: n.or_none(Numbers::share)?,
+        floor_per_second: n.number()?,
+        back_off: n.time()?,
+        stacked: match n.word()? {
+            "stacked" => true,
+            "alone" => false,
+            other => return bad(other, "stacked or alone"),
+        },
+    })
 }
 
 fn breaker(n: &mut Numbers<'_>) -> Read<Breaker> {
@@ -298,6 +321,7 @@ fn why(words: &mut Words<'_>) -> Read<Why> {
         "caller-gone" => Why::CallerGone,
         "deadline" => Why::Deadline,
         "retried" => Why::Retried,
+        "try-timeout" => Why::TryTimeout,
         other => return bad(other, "why"),
     })
 }

@@ -77,7 +77,7 @@ fn steps_are_read_back() {
         Step::Idle { until: Moment::NEVER },
         Step::Settled,
     ];
-    for why in [Why::Lost, Why::CallerGone, Why::Deadline, Why::Retried] {
+    for why in [Why::Lost, Why::CallerGone, Why::Deadline, Why::Retried, Why::TryTimeout] {
         steps.push(Step::Drop { attempt, why });
     }
     for step in steps {
@@ -97,7 +97,7 @@ fn what_cannot_be_read_is_named() {
         ("0 1 next 1 settled now", "now"),
         ("0 1 next 1", ""),
         ("0 1 follow 1,x balancing=peak-ewma", "x"),
-        ("0 1 follow - balancing=peak-ewma timeouts=1,2,3 retry=2,1,1", "2"),
+        ("0 1 follow - balancing=peak-ewma timeouts=1,2,3 retry=2,-,2,1,1,alone", "2"),
     ] {
         assert_eq!(decode(text).unwrap_err().word, word, "{text}");
     }

@@ -99,8 +99,15 @@ fn write_settings(f: &mut fmt::Formatter<'_>, settings: &Settings) -> fmt::Resul
     rule(
         f,
         "retry",
-        retry.map(|Retry { budget, floor_per_second, back_off }| {
-            [part(budget), floor_per_second.to_string(), time(back_off)]
+        retry.map(|Retry { tries, try_timeout, budget, floor_per_second, back_off, stacked }| {
+            [
+                tries.to_string(),
+                Or(try_timeout.map(time)).to_string(),
+                Or(budget.map(part)).to_string(),
+                floor_per_second.to_string(),
+                time(back_off),
+                if stacked { "stacked" } else { "alone" }.to_owned(),
+            ]
         }),
     )?;
     rule(f, "hedge", hedge.map(|Hedge { after }| [time(after)]))?;
@@ -194,6 +201,7 @@ fn write_step(f: &mut fmt::Formatter<'_>, step: Step) -> fmt::Result {
                 Why::CallerGone => "caller-gone",
                 Why::Deadline => "deadline",
                 Why::Retried => "retried",
+                Why::TryTimeout => "try-timeout",
             };
             write!(f, "drop {} {why}", number(attempt))
         }

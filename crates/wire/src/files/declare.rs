@@ -60,6 +60,8 @@ pub(crate) enum Kind {
     Table(&'static [Field]),
     /// `false`, or a table.
     OffOr(&'static [Field]),
+    /// `false`, or a value that is no table.
+    FalseOr(&'static Kind),
     /// A table whose keys are chosen by the writer, at least `least` of them.
     Map {
         keys: &'static Kind,

@@ -81,7 +81,7 @@ impl Decoder<'_> {
 
     fn check(&mut self, node: &Node, kind: &'static Kind, path: &str, mend: &dyn Fn() -> String) {
         match (kind, &node.value) {
-            (Kind::OffOr(_), Value::Flag(false)) => {}
+            (Kind::OffOr(_) | Kind::FalseOr(_), Value::Flag(false)) => {}
             (Kind::Table(shape) | Kind::OffOr(shape), Value::Table(entries)) => {
                 self.check_table(entries, &node.span, shape, path);
             }
@@ -197,6 +197,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::List { .. } => "a list of one or more".to_owned(),
         Kind::Table(_) | Kind::Map { .. } => "a table".to_owned(),
         Kind::OffOr(_) => "false or a table".to_owned(),
+        Kind::FalseOr(of) => format!("false or {}", expected(of)),
     }
 }
 
@@ -204,6 +205,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
 /// little.
 fn scalar_fits(kind: &Kind, value: &Value) -> Result<(), Option<String>> {
     let fits = match (kind, value) {
+        (Kind::FalseOr(of), _) => return scalar_fits(of, value),
         (Kind::Flag, Value::Flag(_)) => true,
         (Kind::Whole { least, most }, Value::Whole(n)) => {
             (i128::from(*least)..=i128::from(*most)).contains(n)

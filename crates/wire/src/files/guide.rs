@@ -60,6 +60,7 @@ fn holds(kind: &Kind) -> String {
         Kind::List { of, .. } => format!("list of {}s", holds(of)),
         Kind::Table(_) => "table".to_owned(),
         Kind::OffOr(_) => "`false`, or a table".to_owned(),
+        Kind::FalseOr(of) => format!("`false`, or {}", holds(of)),
         Kind::Map { of: Kind::Table(_), .. } => "table of tables by name".to_owned(),
         Kind::Map { keys, of, .. } => format!("table: {} = {}", holds(keys), holds(of)),
     }

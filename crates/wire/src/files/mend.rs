@@ -69,7 +69,7 @@ pub(crate) fn example(kind: &Kind) -> String {
         Kind::UrlPath | Kind::Prefix => "\"/path\"".to_owned(),
         Kind::Variable => "NAME".to_owned(),
         Kind::List { of, .. } => format!("[{}]", example(of)),
-        Kind::OffOr(_) => "false".to_owned(),
+        Kind::OffOr(_) | Kind::FalseOr(_) => "false".to_owned(),
         Kind::Table(_) | Kind::Map { .. } => "{ … }".to_owned(),
     }
 }
@@ -92,6 +92,7 @@ pub(crate) fn guess(format: Format, kind: &Kind, value: &Value, path: &str) -> O
     let write = |text: String| Some(write(format, path, &text));
     let quoted = |text: String| write(format!("{text:?}"));
     match (kind, value) {
+        (Kind::FalseOr(of), _) => guess(format, of, value, path),
         (Kind::Duration { least, most }, _) => {
             quoted(scalar::duration_text(duration(value)?.clamp(*least, *most)))
         }

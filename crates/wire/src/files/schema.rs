@@ -89,7 +89,7 @@ pub(crate) fn default(field: &Field, path: &str) -> Option<Value> {
             let found = path.split('.').skip(1).try_fold(&settings, |at, key| at.get(key))?;
             match kind {
                 Kind::OffOr(_) => found.as_bool().map(Value::Bool),
-                Kind::Share => {
+                Kind::Share | Kind::FalseOr(Kind::Share) if found.is_number() => {
                     found.as_f64().map(|part| json!(format!("{}%", (part * 1000.0).round() / 10.0)))
                 }
                 _ => Some(found.clone()),
@@ -123,6 +123,7 @@ fn of_kind(kind: &'static Kind, path: &str) -> Value {
         }
         Kind::Table(fields) => table(fields, path),
         Kind::OffOr(fields) => json!({ "anyOf": [{ "const": false }, table(fields, path)] }),
+        Kind::FalseOr(of) => json!({ "anyOf": [{ "const": false }, of_kind(of, path)] }),
         Kind::Map { keys, of, least } => {
             let mut map = json!({
                 "type": "object",

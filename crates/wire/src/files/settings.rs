@@ -35,7 +35,7 @@ pub(crate) const fn policies() -> [Field; 9] {
     [
         preset("balancing", Kind::Word(&BALANCING), "How an instance is chosen."),
         preset("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
-        preset("retry", Kind::OffOr(&RETRY), "One extra attempt where that is safe; `false`: never."),
+        preset("retry", Kind::OffOr(&RETRY), "Further attempts where that is safe; `false`: never."),
         preset("hedge", Kind::OffOr(&HEDGE), "A second attempt beside a slow first one; `false`: never."),
         preset("breaker", Kind::OffOr(&BREAKER), "Rests an instance that fails or is slow; `false`: never."),
         preset(
@@ -77,15 +77,50 @@ static TIMEOUTS: [Field; 3] = [
         .example("\"60s\""),
 ];
 
-static RETRY: [Field; 3] = [
-    preset("budget", Kind::Share, "Retries may be this share of requests …"),
+static RETRY: [Field; 6] = [
+    preset(
+        "tries",
+        Kind::Whole { least: Retry::TRIES_AT_LEAST as u64, most: Retry::TRIES_AT_MOST as u64 },
+        "How many attempts a request makes at most, the first one and a hedge included. With more than two, or with \
+         a `try-timeout`, a service's only instance is asked again as well.",
+    )
+    .example("3"),
+    preset(
+        "try-timeout",
+        Kind::FalseOr(&TRY_TIMEOUT),
+        "How long one attempt has until its response's head; then it is abandoned, and the next one begins if the \
+         request may be carried out twice. Counted from the request's last byte; a body longer than its copy is not \
+         timed. `false`: all the time that there is.",
+    )
+    .example("\"3s\""),
+    preset(
+        "budget",
+        Kind::FalseOr(&Kind::Share),
+        "Retries and hedges may be this share of requests …; `false`: as many as it takes, which is how one slow \
+         service becomes an outage.",
+    )
+    .example("\"10%\""),
     preset(
         "floor-per-second",
         whole(0),
         "… plus so many a second, so that a service with few requests can be retried at all.",
     ),
-    preset("back-off", between_ms(0, DAY), "The longest wait before the extra attempt.").example("\"25ms\""),
+    preset(
+        "back-off",
+        between_ms(0, DAY),
+        "The longest wait before the second attempt, twice that before the third, and so on.",
+    )
+    .example("\"25ms\""),
+    preset(
+        "stacked",
+        Kind::Flag,
+        "Whether to try again also when a layer above does. Tries of layers multiply: three at each of two layers are \
+         nine.",
+    )
+    .example("false"),
 ];
+
+static TRY_TIMEOUT: Kind = between_ms(1, DAY);
 
 static HEDGE: [Field; 1] = [field(
     "after",
@@ -167,6 +202,16 @@ fn part<T>(
     }
 }
 
+/// A value that can be `false`: absent, it is the base's.
+fn or_none<'a, T>(
+    view: &View<'a>,
+    key: &str,
+    base: Option<T>,
+    read: impl FnOnce(&View<'a>, &str) -> Option<T>,
+) -> Option<T> {
+    if view.is_off(key) { None } else { read(view, key).or(base) }
+}
+
 fn balancing(word: &str) -> Option<Balancing> {
     [Balancing::PeakEwma, Balancing::LeastLoaded, Balancing::RoundRobin]
         .into_iter()
@@ -188,10 +233,14 @@ fn timeouts(decoder: &mut Decoder<'_>, view: &View<'_>, base: Timeouts) -> Timeo
 
 fn retry(view: &View<'_>, base: Option<Retry>) -> Retry {
     let base = base.unwrap_or_default();
+    let tries = view.whole("tries").and_then(|tries| u8::try_from(tries).ok());
     Retry {
-        budget: view.share("budget").unwrap_or(base.budget),
+        tries: tries.unwrap_or(base.tries),
+        try_timeout: or_none(view, "try-timeout", base.try_timeout, View::duration),
+        budget: or_none(view, "budget", base.budget, View::share),
         floor_per_second: view.whole32("floor-per-second").unwrap_or(base.floor_per_second),
         back_off: view.duration("back-off").unwrap_or(base.back_off),
+        stacked: view.flag("stacked").unwrap_or(base.stacked),
     }
 }
 
@@ -304,9 +353,12 @@ struct TimeoutsShape {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct RetryShape {
-    budget: f64,
+    tries: u8,
+    try_timeout: OffOr<String>,
+    budget: OffOr<f64>,
     floor_per_second: u32,
     back_off: String,
+    stacked: bool,
 }
 
 #[derive(Serialize)]
@@ -359,9 +411,12 @@ pub(crate) fn encode(settings: &Settings) -> SettingsShape {
             idle: duration_text(idle),
         },
         retry: off_or(settings.retry, |r| RetryShape {
-            budget: r.budget.part(),
+            tries: r.tries,
+            try_timeout: off_or(r.try_timeout, duration_text),
+            budget: off_or(r.budget, Share::part),
             floor_per_second: r.floor_per_second,
             back_off: duration_text(r.back_off),
+            stacked: r.stacked,
         }),
         hedge: off_or(settings.hedge, |h| HedgeShape { after: duration_text(h.after) }),
         breaker: off_or(settings.breaker, |b| BreakerShape {

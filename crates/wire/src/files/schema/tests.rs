@@ -128,6 +128,7 @@ const ENVIRONMENT_KEYS: &str = "name edge.listen edge.routes defaults.policies s
 const SERVICE_KEYS: &str = "description kind importance run.command run.build run.stop-grace run.environment \
     probes.startup.path probes.liveness.failures restart.back-off outgoing.services policies.preset policies.balancing \
     policies.panic policies.retry policies.hedge policies.limit policies.timeouts.total policies.retry.budget \
+    policies.retry.tries policies.retry.try-timeout policies.retry.stacked \
     policies.breaker.slow-factor policies.ejection.share-at-most policies.slow-start policies.odd";
 
 /// What a manifest needs beside `key`.

@@ -63,11 +63,17 @@ fn settings() -> impl Strategy<Value = Settings> {
         prop::sample::select(vec![Balancing::PeakEwma, Balancing::LeastLoaded, Balancing::RoundRobin]);
     let timeouts =
         (two_waits(), wait()).prop_map(|((connect, total), idle)| Timeouts { total, connect, idle });
-    let retry = (share(), any::<u32>(), wait()).prop_map(|(budget, floor_per_second, back_off)| Retry {
-        budget,
-        floor_per_second,
-        back_off,
-    });
+    let budget = prop::option::of(share());
+    let retry = (2u8..=10, prop::option::of(wait()), budget, any::<u32>(), wait(), any::<bool>()).prop_map(
+        |(tries, try_timeout, budget, floor_per_second, back_off, stacked)| Retry {
+            tries,
+            try_timeout,
+            budget,
+            floor_per_second,
+            back_off,
+            stacked,
+        },
+    );
     let hedge = wait().prop_map(|after| Hedge { after });
     let slow_start = (wait(), share()).prop_map(|(window, from)| SlowStart { window, from });
     let limit = (1u32.., any::<u32>()).prop_map(|(in_flight, queue)| Limit { in_flight, queue });
