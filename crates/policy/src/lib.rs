@@ -7,6 +7,7 @@
 //! | page | decides |
 //! |---|---|
 //! | [`admit::Queue`] | whether a call goes on, waits or is refused: limit and bounded queue |
+//! | [`admit::Allowance`] | whether a key's request is over its rate (for the edge; a call does not ask it yet) |
 //! | [`pick::two_choices`], [`pick::Latency`] | which endpoint is asked: the cheaper of two, by latency and waiting calls |
 //! | [`pick::part`] | how large a newcomer's share may be |
 //! | [`health::Breaker`], [`health::Percentile95`] | when an endpoint rests and how it comes back; what is slow |

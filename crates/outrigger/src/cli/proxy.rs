@@ -15,7 +15,7 @@ pub(crate) struct ProxyArgs {
     /// Where to forward to.
     #[arg(long, value_name = "ADDR", required = true, value_delimiter = ',')]
     to: Vec<SocketAddr>,
-    /// The policies by preset: default, off (the bare path), round-robin, pick, pick+breaker.
+    /// The policies by preset: default, off (the bare path), pick, pick+breaker; of old round-robin, least-loaded, retries-4, allegro-2018.
     #[arg(long, value_name = "PRESET", default_value = "default", value_parser = preset)]
     policies: Preset,
     #[command(flatten)]
