@@ -11,6 +11,46 @@ use crate::{FleetPreset, Moment, Preset, ServiceName, Settings, Share};
 use std::fmt;
 use std::time::Duration;
 
+/// The series that a report has, with what they mean. `SERVICE`, `COMPARTMENT`, `CLIENTS` stand for names; `site` sums
+/// over all people, not over programs.
+pub const SERIES: &[(&str, &str)] = &[
+    ("site.demand", "first requests and reloads of people, a second"),
+    ("site.goodput", "useful answers to people, a second: below 400 and in time"),
+    ("site.success", "share of people's requests, by when they were sent, that got a useful answer"),
+    ("site.p50", "seconds that useful answers to people took, the median"),
+    ("site.p99", "the same, the 99th percentile"),
+    ("site.attempts", "attempts for each call, all services"),
+    ("site.rests", "breakers that began to rest"),
+    ("CLIENTS.demand", "first requests, a second"),
+    ("CLIENTS.reloads", "reloads, a second"),
+    ("CLIENTS.goodput", "useful answers, a second"),
+    ("CLIENTS.success", "share of requests, by when they were sent, that got a useful answer"),
+    ("CLIENTS.limited", "requests that a limit at the edge answered, a second"),
+    ("SERVICE.arrivals", "requests that reached an instance, a second"),
+    ("SERVICE.served", "answers below 500, a second"),
+    ("SERVICE.failed", "attempts that failed or were given up, a second"),
+    ("SERVICE.calls", "calls, a second: the first attempts"),
+    ("SERVICE.attempts", "attempts for each call"),
+    ("SERVICE.refused", "refusals by the callers' sidecars, a second"),
+    ("SERVICE.p50", "seconds from a call to its answer, as callers see it, the median"),
+    (
+        "SERVICE.p99",
+        "the same, the 99th percentile; a call that is given up counts with the time that it had",
+    ),
+    ("SERVICE.queue", "requests that wait for a thread, all instances"),
+    ("SERVICE.threads", "share of the threads of its open instances that is taken"),
+    ("SERVICE.cpu", "share of the processor time of its open instances that is used"),
+    ("SERVICE.starting", "instances that start"),
+    ("SERVICE.cold", "instances that are open and not warm"),
+    ("SERVICE.ready", "instances that are open and warm"),
+    ("SERVICE.kills", "instances that the watchdog killed"),
+    ("SERVICE.killed-young", "of those, instances that had not been healthy for a minute"),
+    ("SERVICE.progressing-killed", "of those, instances that had completed a request in the last 30 seconds"),
+    ("SERVICE.unplaced", "instances that could not be placed"),
+    ("COMPARTMENT.reserved", "share of its cores that is reserved"),
+    ("COMPARTMENT.used", "share of its cores that is used"),
+];
+
 /// A situation that can be played.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scenario {
