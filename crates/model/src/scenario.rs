@@ -17,9 +17,11 @@ pub const SERIES: &[(&str, &str)] = &[
     ("site.demand", "first requests and reloads of people, a second"),
     ("site.goodput", "useful answers to people, a second: below 400 and in time"),
     ("site.success", "share of people's requests, by when they were sent, that got a useful answer"),
+    ("site.useful", "of people's requests sent in this second, those that got a useful answer"),
     ("site.p50", "seconds that useful answers to people took, the median"),
     ("site.p99", "the same, the 99th percentile"),
     ("site.attempts", "attempts for each call, all services"),
+    ("site.calls", "calls, a second, all services"),
     ("site.rests", "breakers that began to rest"),
     ("CLIENTS.demand", "first requests, a second"),
     ("CLIENTS.reloads", "reloads, a second"),
@@ -84,6 +86,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// What people do, in the order of the file.
     pub operators: Vec<Action>,
+    /// The window that comparisons of policies look at; none: all of it.
+    pub trouble: Option<(Moment, Moment)>,
     /// Lists of pass lines by name (`A`, `B`, …).
     pub acceptance: Vec<Acceptance>,
 }

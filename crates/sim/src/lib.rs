@@ -9,6 +9,9 @@
 //! the machine's randomness. A run gives a [`Report`] as data; whoever asked for it renders it.
 
 mod chance;
+pub mod choice;
 mod clock;
 pub mod first;
+#[allow(dead_code, reason = "the world that is recorded comes next")]
+mod record;
 pub mod report;

@@ -28,7 +28,9 @@ pub struct Report {
     pub compartments: Vec<String>,
     /// The clients, in the scenario's order.
     pub clients: Vec<String>,
-    /// Series by name: value `i` is about the time from `i` to `i + 1` times [`Report::every`]. See [`SERIES`].
+    /// Series by name: value `i` is about the time from `i` to `i + 1` times [`Report::every`]. See [`SERIES`]. Shares,
+    /// percentiles and attempts for each call look back over ten seconds, so that a second with few requests says
+    /// something; where there was nothing at all they are not a number.
     pub series: BTreeMap<String, Vec<f32>>,
     /// What happened, in order.
     pub log: Vec<Entry>,
