@@ -8,6 +8,7 @@
 //! they were entered, and each source of chance has a stream of its own. Nothing here knows sockets, the system clock or
 //! the machine's randomness. A run gives a [`Report`] as data; whoever asked for it renders it.
 
+pub mod accept;
 mod chance;
 pub mod choice;
 mod clock;
