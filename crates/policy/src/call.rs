@@ -7,27 +7,38 @@
 //!    └───────────────────────────────────► Ready ─► Waiting ─► Answered ─► Streaming ─► Over
 //!                                           ▲  ▲      │ │          │ Tunnel
 //!                             wait is over  │  └──────┘ │          └─────► Tunnelling ─► Over
-//!                                        BackOff ◄ Again│ broke or refused there,
+//!                                        BackOff ◄ Again│ broke, refused there or had its time,
 //!                                                       │ and another attempt is safe
 //!  any state: caller gone, deadline, nobody to ask ─────┴─► (Drop) ─► Refusing ─► Over
 //! ```
 //!
-//! **When another attempt is safe.** Never above two, never when somebody above retries (`attempt` > 1), never once the
-//! body has outgrown its copy, never past the deadline, never without budget. Then:
+//! **When another attempt is safe.** Never above the rule's `tries`, never when somebody above retries (`attempt` > 1,
+//! unless the rule is `stacked`), never once the body has outgrown its copy, never past the deadline, never without
+//! budget. Then:
 //!
-//! | the first attempt | the request | the second goes |
+//! | the attempt | the request | the next goes |
 //! |---|---|---|
 //! | broke with nothing or only a connection reached | any | elsewhere, at once |
 //! | broke with bytes sent or a head begun | idempotent | elsewhere, after back-off |
+//! | had its time (`try_timeout`) and no head | idempotent | elsewhere, after back-off |
 //! | refused, retryable `yes` or `elsewhere` | any: the app has not seen it | elsewhere, at once |
 //! | refused, retryable `idempotent` | idempotent | elsewhere, after back-off |
 //! | refused, retryable `later` or `no` | – | nowhere: the refusal is the answer |
-//! | has not answered for the hedge's time | idempotent, body whole | elsewhere, beside the first |
+//! | is the first and has not answered for the hedge's time | idempotent, body whole | elsewhere, beside the first |
 //!
-//! **One endpoint only** (the app, on a sidecar's inbound side). A second attempt at the same endpoint is made only if
-//! nothing was sent there (nothing or only a connection reached, or a refusal that says `yes`), after back-off, and not
-//! after a connect timeout. So an inbound sidecar masks a restart of at most 25 ms, and otherwise says at once what is
-//! wrong: the caller's sidecar knows other endpoints, and a long wait here would cost it the time to try them.
+//! **Elsewhere** is not where the attempt before it was. Attempts follow each other; only the hedge runs beside another,
+//! so that two are under way at most. The n-th takes the place ([`Attempt`]) of the one before the last.
+//!
+//! **The time of one attempt** runs from when the request's body is whole, as a caller that sends slowly is no fault of
+//! the instance; a body that has outgrown its copy is not timed, as nothing could follow. An attempt that has had its
+//! time is abandoned and counts as broken by the instance, even where no other may follow: then it is a refusal.
+//!
+//! **One endpoint only.** Another attempt at the same endpoint is made only if nothing was sent there (nothing or only a
+//! connection reached, or a refusal that says `yes`), after back-off, and not after a connect timeout. Where that is the
+//! app, on a sidecar's inbound side, a restart of at most 25 ms is masked, and otherwise it is said at once what is
+//! wrong: the caller's sidecar knows other endpoints, and a long wait here would cost it the time to try them. Whoever
+//! asks for more than two tries, or for a time for each, insists: then each row above goes to the same endpoint where
+//! there is no other, after back-off, except for the refusals that say `elsewhere`.
 //!
 //! **Slots.** A call holds a slot from [`Step::Open`] to its end; a tunnel gives it back at once. Whatever happens, the
 //! call's last event gives it back: see the property test in `tests/any_sequence.rs`.
@@ -36,7 +47,7 @@ use crate::admit::Verdict;
 use crate::books::Outcome;
 use crate::retry::{back_off, hedge_at};
 use crate::{Answer, Attempt, Books, CallId, Dice, Ending, EndpointKey, Event, Reached, Step, Why};
-use model::{Importance, Moment, Reason, Retryable, Timeouts};
+use model::{Importance, Moment, Reason, Retry, Retryable, Timeouts};
 use std::time::Duration;
 
 /// What a call begins with.
@@ -50,7 +61,8 @@ pub struct Ask {
     pub has_body: bool,
     /// The time that the caller has left; it wins when it is shorter than the route's.
     pub remaining: Option<Duration>,
-    /// Which attempt of the caller this is. Above 1 somebody above retries already, so there is no extra attempt here.
+    /// Which attempt of the caller this is. Above 1 somebody above retries already, so there is no other attempt here
+    /// unless the rule is stacked.
     pub attempt: u8,
     /// How important the request is.
     pub importance: Importance,
@@ -58,21 +70,24 @@ pub struct Ask {
     pub timeouts: Timeouts,
 }
 
-/// One call: at most two attempts, one answer.
+/// One call: one attempt after the other, two at once at most, one answer.
 #[derive(Clone, Debug)]
 pub struct Call {
     id: CallId,
     at: At,
     copy: Copied,
     idempotent: bool,
-    /// Somebody above retries: one attempt is all.
-    single: bool,
+    /// Somebody above retries.
+    nested: bool,
     /// There was no budget for a hedge, or nobody to send it to.
     no_hedge: bool,
     slot: bool,
     retried_connection: bool,
     opened: u8,
+    /// The latest two; the first one ever is in the first place.
     tries: [Try; 2],
+    /// When the body ended, if it is whole in the copy.
+    whole: Moment,
     deadline: Moment,
     total: Duration,
     connect: Duration,
@@ -90,15 +105,15 @@ const _: () = assert!(size_of::<Call>() <= 192);
 enum At {
     Fresh,
     Queued,
-    /// An attempt is to be opened; a second one possibly where the first was.
+    /// An attempt is to be opened; a further one possibly where the last was.
     Ready {
         same: bool,
     },
-    /// A second attempt is to be opened after a wait that is still to be drawn.
+    /// A further attempt is to be opened after a wait that is still to be drawn.
     Again {
         same: bool,
     },
-    /// A wait before a second attempt.
+    /// A wait before a further attempt.
     BackOff {
         same: bool,
     },
@@ -133,12 +148,12 @@ struct Try {
 const NOT_TRIED: Try =
     Try { to: EndpointKey { slot: u32::MAX, generation: 0 }, began: Moment::ZERO, live: false, drop: None };
 
-/// Where a second attempt may go, and when.
+/// Where a further attempt may go, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Again {
     /// At once, if it goes elsewhere.
     at_once: bool,
-    /// Where the first was, if there is nowhere else.
+    /// Where the last was, if there is nowhere else.
     same: bool,
 }
 
@@ -151,12 +166,13 @@ impl Call {
             at: At::Fresh,
             copy: if ask.has_body { Copied::Growing } else { Copied::Whole },
             idempotent: ask.idempotent,
-            single: ask.attempt > 1,
+            nested: ask.attempt > 1,
             no_hedge: false,
             slot: false,
             retried_connection: false,
             opened: 0,
             tries: [NOT_TRIED; 2],
+            whole: Moment::ZERO,
             deadline: now.after(total),
             total: ask.timeouts.total,
             connect: ask.timeouts.connect,
@@ -172,7 +188,7 @@ impl Call {
         self.deadline
     }
 
-    /// How many attempts were opened.
+    /// How many attempts were opened: right after [`Step::Open`], the number of that attempt, from 1.
     pub fn attempts(&self) -> u8 {
         self.opened
     }
@@ -199,16 +215,12 @@ impl Call {
                 }
                 At::Ready { same } => {
                     if let Some((attempt, to)) = self.open(books, now, dice, same) {
-                        return Step::Open {
-                            attempt,
-                            to,
-                            give_up: now.after(self.connect).min(self.deadline),
-                        };
+                        return Step::Open { attempt, to, give_up: self.give_up(books, now) };
                     }
                 }
                 At::Again { same } => {
                     let rule = books.settings().retry.unwrap_or_default();
-                    self.until = now.after(back_off(&rule, now.until(self.deadline), dice));
+                    self.until = now.after(back_off(&rule, self.opened, now.until(self.deadline), dice));
                     self.at = At::BackOff { same };
                 }
                 At::BackOff { same } if now >= self.until => self.at = At::Ready { same },
@@ -244,7 +256,7 @@ impl Call {
             Event::Woken | Event::Due => {}
             Event::BodyEnded => {
                 if self.copy == Copied::Growing {
-                    self.copy = Copied::Whole;
+                    (self.copy, self.whole) = (Copied::Whole, now);
                 }
             }
             Event::Spilled => self.copy = Copied::Lost,
@@ -265,8 +277,8 @@ impl Call {
         };
         self.settle(attempt, books, now, outcome);
         if let Some(reason) = answer.refusal
-            && let Some(again) = self.after_refusal(reason)
-            && (self.tries[attempt.other() as usize].live || self.second(again, books, now))
+            && let Some(again) = self.after_refusal(reason, insists(books))
+            && (self.tries[attempt.other() as usize].live || self.again(again, books, now))
         {
             self.reason = reason;
             self.retried_connection |= reason == Reason::ConnectFailed || reason == Reason::ConnectTimeout;
@@ -278,11 +290,13 @@ impl Call {
     }
 
     /// Where to go after a refusal by the peer's sidecar, if anywhere.
-    fn after_refusal(&self, reason: Reason) -> Option<Again> {
+    fn after_refusal(&self, reason: Reason, insists: bool) -> Option<Again> {
         match reason.retryable() {
-            Retryable::Yes => Some(Again { at_once: true, same: reason != Reason::ConnectTimeout }),
+            Retryable::Yes => {
+                Some(Again { at_once: true, same: insists || reason != Reason::ConnectTimeout })
+            }
             Retryable::Elsewhere => Some(Again { at_once: true, same: false }),
-            Retryable::Idempotent if self.idempotent => Some(Again { at_once: false, same: false }),
+            Retryable::Idempotent if self.idempotent => Some(Again { at_once: false, same: insists }),
             Retryable::Idempotent | Retryable::Later | Retryable::No => None,
         }
     }
@@ -302,13 +316,25 @@ impl Call {
             return;
         }
         self.settle(attempt, books, now, Outcome::Broke(reason));
+        self.go_on_without(attempt, reached, reason, books, now);
+    }
+
+    /// An attempt has failed: the other one goes on, or another one follows, or that was it.
+    fn go_on_without(
+        &mut self,
+        attempt: Attempt,
+        reached: Reached,
+        reason: Reason,
+        books: &mut Books,
+        now: Moment,
+    ) {
         self.reason = reason;
         if self.tries[attempt.other() as usize].live {
             return;
         }
         let unsent = reached <= Reached::Connection;
-        let again = Again { at_once: unsent, same: unsent && reason != Reason::ConnectTimeout };
-        if (unsent || self.idempotent) && self.second(again, books, now) {
+        let same = (unsent && reason != Reason::ConnectTimeout) || insists(books);
+        if (unsent || self.idempotent) && self.again(Again { at_once: unsent, same }, books, now) {
             self.retried_connection |= unsent;
         } else {
             self.refuse(reason, books, now);
@@ -393,23 +419,34 @@ impl Call {
         dice: &mut impl Dice,
         same: bool,
     ) -> Option<(Attempt, EndpointKey)> {
-        let first = (self.opened > 0).then_some(self.tries[0].to);
+        let last = (self.opened > 0).then(|| self.last().to);
         // The body may have outgrown its copy during the back-off.
-        let lost = first.is_some() && self.copy == Copied::Lost;
+        let lost = last.is_some() && self.copy == Copied::Lost;
         if lost || now >= self.deadline {
             self.refuse(self.reason, books, now);
             return None;
         }
-        let again = |books: &mut Books| first.filter(|_| same).and_then(|key| books.pick_again(key));
-        let Some(to) = books.pick(now, dice, first).or_else(|| again(books)) else {
+        let again = |books: &mut Books| last.filter(|_| same).and_then(|key| books.pick_again(key));
+        let Some(to) = books.pick(now, dice, last).or_else(|| again(books)) else {
             self.nobody_to_ask(books, now);
             return None;
         };
-        let attempt = if self.opened == 0 { Attempt::First } else { Attempt::Second };
+        let attempt = if self.opened.is_multiple_of(2) { Attempt::First } else { Attempt::Second };
         self.tries[attempt as usize] = Try { to, began: now, live: true, drop: None };
         self.opened += 1;
         self.at = At::Waiting;
         Some((attempt, to))
+    }
+
+    /// The attempt that was opened last.
+    fn last(&self) -> &Try {
+        &self.tries[usize::from(self.opened.saturating_sub(1) % 2)]
+    }
+
+    /// Until when the connection of an attempt that begins now must stand.
+    fn give_up(&self, books: &Books, now: Moment) -> Moment {
+        let connect = try_timeout(books).map_or(self.connect, |time| time.min(self.connect));
+        now.after(connect).min(self.deadline)
     }
 
     /// Until when there is nothing to do but wait for an answer; none if there is something to do.
@@ -421,9 +458,18 @@ impl Call {
             self.refuse(Reason::ResponseTimeout, books, now);
             return None;
         }
+        let mut until = self.deadline;
+        if let Some(time) = try_timeout(books).filter(|_| self.copy == Copied::Whole) {
+            let over = [Attempt::First, Attempt::Second].map(|attempt| self.over_at(attempt, time));
+            until = until.min(over[0]).min(over[1]);
+            if now >= until {
+                self.time_out(time, books, now);
+                return None;
+            }
+        }
         let hedge = self.hedge_at(books);
         if now < hedge {
-            return Some(self.deadline.min(hedge));
+            return Some(until.min(hedge));
         }
         if books.has_fit_other(self.tries[0].to) && books.withdraw(now) {
             self.at = At::Ready { same: false };
@@ -433,22 +479,40 @@ impl Call {
         None
     }
 
+    /// When an attempt that is under way has had its time.
+    fn over_at(&self, attempt: Attempt, time: Duration) -> Moment {
+        let tried = &self.tries[attempt as usize];
+        if tried.live { tried.began.max(self.whole).after(time) } else { Moment::NEVER }
+    }
+
+    /// Abandons the attempts that have had their time.
+    fn time_out(&mut self, time: Duration, books: &mut Books, now: Moment) {
+        for attempt in [Attempt::First, Attempt::Second] {
+            if now >= self.over_at(attempt, time) {
+                self.settle(attempt, books, now, Outcome::Broke(Reason::ResponseTimeout));
+                self.tries[attempt as usize].drop = Some(Why::TryTimeout);
+                self.go_on_without(attempt, Reached::Bytes, Reason::ResponseTimeout, books, now);
+            }
+        }
+    }
+
     /// When a second attempt begins beside the first.
     fn hedge_at(&self, books: &Books) -> Moment {
-        let may = self.opened == 1 && !self.single && !self.no_hedge && self.idempotent;
+        let may = self.opened == 1 && !self.nested && !self.no_hedge && self.idempotent;
         if !may || self.copy != Copied::Whole {
             return Moment::NEVER;
         }
         hedge_at(books.settings().hedge.as_ref(), self.tries[0].began, books.shed())
     }
 
-    /// Makes ready for a second attempt, if there may be one.
-    fn second(&mut self, again: Again, books: &mut Books, now: Moment) -> bool {
-        let spent = self.opened > 1 || self.single || self.copy == Copied::Lost;
-        if spent || now >= self.deadline || books.settings().retry.is_none() {
+    /// Makes ready for another attempt, if there may be one.
+    fn again(&mut self, again: Again, books: &mut Books, now: Moment) -> bool {
+        let Some(rule) = &books.settings().retry else { return false };
+        let spent = self.opened >= rule.tries || (self.nested && !rule.stacked) || self.copy == Copied::Lost;
+        if spent || now >= self.deadline {
             return false;
         }
-        let elsewhere = books.has_other(self.tries[0].to);
+        let elsewhere = books.has_other(self.last().to);
         if !(elsewhere || again.same) || !books.withdraw(now) {
             return false;
         }
@@ -471,7 +535,7 @@ impl Call {
         books.settle(tried.to, tried.began, self.total, now, outcome);
     }
 
-    /// For a first attempt the books say why; a second one fails as the first did.
+    /// For a first attempt the books say why; a further one fails as the last did.
     fn nobody_to_ask(&mut self, books: &mut Books, now: Moment) {
         if self.opened == 0 {
             (self.reason, self.retry_after) = books.nobody(now);
@@ -491,6 +555,16 @@ impl Call {
             books.queue().leave(limit, now);
         }
     }
+}
+
+/// How long an attempt has, if that is bounded.
+fn try_timeout(books: &Books) -> Option<Duration> {
+    books.settings().retry.as_ref().and_then(|rule| rule.try_timeout)
+}
+
+/// Whether the only endpoint is to be asked again, too.
+fn insists(books: &Books) -> bool {
+    books.settings().retry.as_ref().is_some_and(Retry::insists)
 }
 
 #[cfg(test)]

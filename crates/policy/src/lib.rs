@@ -17,17 +17,18 @@
 //! | [`tape`] | all of it in text, to be played again |
 //!
 //! # Dictionary
-//! A *call* is one logical request; it makes one or two *attempts*, each at an *endpoint* (an instance, as callers know
-//! it). A *refusal* is an answer that Outrigger gives instead of an instance. An endpoint is *admitting*, *resting* or
-//! *probing* by its breaker, *ejected* by failures in a row, in *slow start* while it is new; the first and the last are
-//! *available*. In *panic* so few are available that all are asked.
+//! A *call* is one logical request; it makes one or more *attempts* (*tries* in settings), each at an *endpoint* (an
+//! instance, as callers know it). A *refusal* is an answer that Outrigger gives instead of an instance. An endpoint is
+//! *admitting*, *resting* or *probing* by its breaker, *ejected* by failures in a row, in *slow start* while it is new;
+//! the first and the last are *available*. In *panic* so few are available that all are asked.
 //!
 //! # Invariants
 //! * No clock, no randomness, no input or output: `now` and [`Dice`] are passed in. The same inputs give the same steps
 //!   on every machine, and the simulator runs this very code.
 //! * After any sequence of events, a dropped driver included, in flight, pending and queue return to zero.
-//! * At most two attempts; one answer; no attempt after the answer; no second attempt that is not safe; none beyond the
-//!   budget. (`tests/any_sequence.rs` checks this and the one before against a naive model.)
+//! * At most so many attempts as the rule says, and two at once; one answer; no attempt after the answer; no further
+//!   attempt that is not safe; none beyond the budget. (`tests/any_sequence.rs` checks this and the one before against a
+//!   naive model.)
 //! * No lock, no iteration over a hash map, at most 128 bytes for an endpoint, nothing allocated for a request.
 //! * There is no error type for decisions: a decision cannot fail, it is a step with a reason.
 

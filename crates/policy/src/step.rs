@@ -6,13 +6,15 @@
 use model::{Moment, Reason};
 use std::time::Duration;
 
-/// One of the at most two attempts of a call.
+/// One of the at most two attempts of a call that are under way at once: the place that it has at the call and at its
+/// driver. Attempts follow each other in alternating places, so a third one has the first place again; which number the
+/// latest has, [`crate::Call::attempts`] says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Attempt {
-    /// The first.
+    /// The first one's; the third one's, the fifth one's.
     First,
-    /// The retry or the hedge.
+    /// The second one's, be it a retry or a hedge; the fourth one's, and so on.
     Second,
 }
 
@@ -47,7 +49,7 @@ pub enum Step {
     /// with the rest as it comes. Does not wait. If no connection is established by `give_up`, that is
     /// [`Event::Broke`] with [`Reason::ConnectTimeout`].
     Open {
-        /// Which attempt this is.
+        /// In which place. Whoever had it before is over, and nothing is heard of it any more.
         attempt: Attempt,
         /// Where to.
         to: EndpointKey,

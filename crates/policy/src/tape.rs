@@ -11,8 +11,9 @@
 //! | `on` | call, event | `Call::on` |
 //! | `next` | call, step | `Call::next`, and what came of it |
 //!
-//! Durations and moments are whole nanoseconds, `-` stands for none, `never` for a moment that never comes. The order
-//! of lines is the order in which the books were used: the driver writes them under the same lock.
+//! An attempt is named by its place, 1 or 2: attempts take turns in them. Durations and moments are whole nanoseconds,
+//! `-` stands for none, `never` for a moment that never comes. The order of lines is the order in which the books were
+//! used: the driver writes them under the same lock.
 //!
 //! ```
 //! # use policy::tape::{Line, decode, encode, replay};

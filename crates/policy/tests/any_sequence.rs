@@ -1,5 +1,6 @@
 //! After any sequence of events, dropped drivers and reloads included, nothing is left in flight, pending or waiting;
-//! and on the way no call makes a third attempt, answers twice, or repeats what is not safe to repeat.
+//! and on the way no call makes more attempts than its rule and the budget allow, answers twice, or repeats what is not
+//! safe to repeat.
 
 mod sequence;
 
@@ -32,11 +33,14 @@ fn the_sequences_get_everywhere() {
         let tally = sequence::run(&bytes);
         sum.calls += tally.calls;
         sum.seconds += tally.seconds;
+        sum.thirds += tally.thirds;
+        sum.timed_out += tally.timed_out;
         sum.answers += tally.answers;
         sum.refusals += tally.refusals;
         sum.queued += tally.queued;
         sum.reloads += tally.reloads;
     }
     assert!(sum.calls > 5_000 && sum.answers > 1_000 && sum.refusals > 1_000, "{sum:?}");
+    assert!(sum.thirds > 100 && sum.timed_out > 100, "{sum:?}");
     assert!(sum.seconds > 100 && sum.queued > 200 && sum.reloads > 1_000, "{sum:?}");
 }

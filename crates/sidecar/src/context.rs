@@ -19,7 +19,7 @@ pub(crate) struct Context {
     pub(crate) deadline: Moment,
     /// How important the request is.
     pub(crate) importance: Importance,
-    /// The caller's attempt; above 1 nobody below retries.
+    /// The caller's attempt; above 1 nobody below retries, unless its retries are stacked.
     pub(crate) attempt: u8,
     /// Whether a call on behalf of this request was retried already.
     pub(crate) retried: bool,

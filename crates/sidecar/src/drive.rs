@@ -39,8 +39,9 @@ pub(crate) async fn drive(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, targ
     loop {
         match order.step {
             Step::Open { attempt, give_up, .. } => {
-                target.counts.attempt(kind(io, attempt));
-                io.open(attempt, order.address, give_up);
+                let number = call.attempts();
+                target.counts.attempt(kind(io, attempt, number));
+                io.open(attempt, number, order.address, give_up);
             }
             Step::Drop { attempt, why } => io.drop_attempt(attempt, why),
             Step::Forward { attempt, idle } => io.forward(attempt, idle),
@@ -60,11 +61,11 @@ pub(crate) async fn drive(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, targ
     }
 }
 
-fn kind(io: &Exchange<'_>, attempt: Attempt) -> AttemptKind {
-    match attempt {
-        Attempt::First => AttemptKind::First,
-        Attempt::Second if io.has(Attempt::First) => AttemptKind::Hedge,
-        Attempt::Second => AttemptKind::Retry,
+fn kind(io: &Exchange<'_>, attempt: Attempt, number: u8) -> AttemptKind {
+    match number {
+        1 => AttemptKind::First,
+        _ if io.has(attempt.other()) => AttemptKind::Hedge,
+        _ => AttemptKind::Retry,
     }
 }
 
@@ -76,7 +77,7 @@ impl Drop for InFlight<'_> {
         let now = self.worker.now();
         self.desk.on(self.id, &mut self.call, Event::CallerGone, now);
         self.desk.stop_waking(self.id);
-        // A call has at most two attempts to drop; then it has settled.
+        // At most two attempts are under way and to be dropped; then it has settled.
         for _ in 0..8 {
             if self.desk.next(self.id, &mut self.call, now).step == Step::Settled {
                 return;

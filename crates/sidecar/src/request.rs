@@ -11,7 +11,7 @@ use crate::upstream::leg::{Leg, READ_AHEAD};
 use crate::worker::Worker;
 use http1::{Asked, BodyReader, Field, Framing, Known, Method, RequestHead, Rule, write};
 use model::{Importance, Moment};
-use policy::{Attempt, Event};
+use policy::Event;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -108,15 +108,15 @@ impl Request {
         worker.buffers.give_output(self.copy);
     }
 
-    /// The head as this attempt sends it. What the attempts have in common is not copied but lent, so that a request
+    /// The head as the `number`-th attempt sends it. What the attempts have in common is not copied but lent, so that a request
     /// with one attempt, as nearly all have, copies nothing; beside an `other` attempt it is.
-    pub(crate) fn head_for(&mut self, worker: &Worker, attempt: Attempt, other: Option<&Leg>) -> Vec<u8> {
+    pub(crate) fn head_for(&mut self, worker: &Worker, number: u8, other: Option<&Leg>) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.common);
         if let (true, Some(other)) = (out.is_empty(), other) {
             out = worker.buffers.output();
             out.extend_from_slice(other.head.get(..self.common_len).unwrap_or_default());
         }
-        let number = self.attempt.max(attempt as u8 + 1);
+        let number = self.attempt.max(number);
         let now = worker.now();
         out.extend_from_slice(b"outrigger-attempt: ");
         digits::decimal(&mut out, u64::from(number));

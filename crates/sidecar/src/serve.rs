@@ -212,7 +212,7 @@ fn context_of(
         Entrance::Edge(_) => afresh,
         Entrance::Inbound => Context {
             importance: said.importance.unwrap_or_default(),
-            attempt: if said.attempt == b"2" { 2 } else { 1 },
+            attempt: number(said.attempt).unwrap_or(1).max(1),
             ..afresh
         },
         Entrance::Outbound | Entrance::Service(_) => match worker.shared.notes.find(keys) {
@@ -223,6 +223,11 @@ fn context_of(
             }
         },
     }
+}
+
+/// Which attempt of the caller it is, as its sidecar says.
+fn number(value: &[u8]) -> Option<u8> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, "Requests").

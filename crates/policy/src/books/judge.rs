@@ -10,6 +10,7 @@
 //! | refused by the peer's sidecar for overload, or as it drains | a strike | – | – |
 //! | refused by the peer's sidecar by the caller's fault | – | – | – |
 //! | broke | at least, and a strike | failed | + 1 |
+//! | had the time of one try and no head | at least, and a strike | failed | + 1 |
 //! | broke as this sidecar lacks something | – | – | – |
 //! | nobody waits any more, before `slow / 2` | at least | – | – |
 //! | nobody waits any more, after `slow / 2` | at least, and a strike | slow | + 1 |

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::Streams;
-use model::{Hedge, Limit, Settings, Share};
+use model::{Hedge, Limit, Retry, Settings, Share};
 
 const fn at(ms: u64) -> Moment {
     Moment::from_millis(ms)
@@ -28,6 +28,19 @@ fn post() -> Ask {
 
 fn hedged() -> Settings {
     Settings { hedge: Some(Hedge { after: Duration::from_millis(50) }), ..Settings::default() }
+}
+
+/// So many tries of 100 ms, without a wait between them.
+fn tries(tries: u8) -> Settings {
+    let try_timeout = Some(Duration::from_millis(100));
+    let retry = Retry { tries, try_timeout, back_off: Duration::ZERO, ..Retry::default() };
+    Settings { retry: Some(retry), ..Settings::default() }
+}
+
+fn with_retry(settings: Settings, change: impl FnOnce(&mut Retry)) -> Settings {
+    let mut retry = settings.retry.unwrap();
+    change(&mut retry);
+    Settings { retry: Some(retry), ..settings }
 }
 
 fn limited(in_flight: u32, queue: u32) -> Settings {
@@ -525,4 +538,221 @@ fn the_second_attempt_goes_to_another_endpoint() {
         assert!(scene.call.retried_connection());
         assert_eq!(scene.call.attempts(), 2);
     }
+}
+
+#[test]
+fn more_than_two_tries_take_turns_in_two_places() {
+    let mut scene = Scene::new(3, &tries(4), ask());
+    let lines = [
+        ("", "open1, idle 100", 1),
+        ("@5 broke1 nothing connect-failed", "open2, idle 105", 2),
+        ("@9 broke2 bytes instance-broke", "open1, idle 109", 3),
+        ("@20 refused1 queue-full", "drop1 Retried, open2, idle 120", 4),
+        ("@30 broke2 nothing connect-failed", "refuse connect-failed, settled", 4),
+    ];
+    for (what, steps, attempts) in lines {
+        assert_eq!((scene.play(what).as_str(), scene.call.attempts()), (steps, attempts), "{what}");
+    }
+    assert!(scene.books.is_quiet());
+}
+
+#[test]
+fn each_try_goes_elsewhere_than_the_one_before() {
+    for (seed, endpoints) in (0..50).flat_map(|seed| [(seed, 2), (seed, 3)]) {
+        let mut scene = Scene::new(endpoints, &tries(10), ask());
+        scene.dice = Streams::new(seed);
+        let mut before = None;
+        for n in 1..=10u8 {
+            let step = scene.call.next(&mut scene.books, at(n.into()), &mut scene.dice);
+            let Step::Open { attempt, to, .. } = step else { panic!("{step:?}") };
+            assert_ne!(before.replace(to), Some(to), "attempt {n}");
+            let broke = Event::Broke { attempt, reached: Reached::Bytes, reason: Reason::InstanceBroke };
+            scene.call.on(broke, &mut scene.books, at(n.into()));
+        }
+        assert_eq!(scene.play("@11"), "refuse instance-broke, settled");
+    }
+}
+
+#[test]
+fn a_try_has_its_time() {
+    let refused = "refuse response-timeout, settled";
+    let run = |name, settings: &Settings, ask, lines: &[(&str, &str)]| check(name, 2, settings, ask, lines);
+    run(
+        "each of three",
+        &tries(3),
+        ask(),
+        &[
+            ("", "open1, idle 100"),
+            ("@99 due", "idle 100"),
+            ("@100 due", "drop1 TryTimeout, open2, idle 200"),
+            ("@200 due", "drop2 TryTimeout, open1, idle 300"),
+            ("@300 due", &format!("drop1 TryTimeout, {refused}")),
+        ],
+    );
+    run(
+        "the second answers",
+        &tries(2),
+        ask(),
+        &[
+            ("", "open1, idle 100"),
+            ("@100 due", "drop1 TryTimeout, open2, idle 200"),
+            ("@150 head1 200", "idle 200"),
+            ("@200 head2 200", "forward2, idle"),
+            ("complete", "settled"),
+        ],
+    );
+    let post = Ask { has_body: false, ..post() };
+    run(
+        "of a POST",
+        &tries(3),
+        post,
+        &[("", "open1, idle 100"), ("@100 due", &format!("drop1 TryTimeout, {refused}"))],
+    );
+    let above = Ask { attempt: 2, ..ask() };
+    run(
+        "below a retry",
+        &tries(3),
+        above,
+        &[("", "open1, idle 100"), ("@100 due", &format!("drop1 TryTimeout, {refused}"))],
+    );
+    let short = Ask { remaining: Some(Duration::from_millis(150)), ..ask() };
+    run(
+        "cut by the deadline",
+        &tries(3),
+        short,
+        &[
+            ("", "open1, idle 100"),
+            ("@100 due", "drop1 TryTimeout, open2, idle 150"),
+            ("@150 due", &format!("drop2 Deadline, {refused}")),
+        ],
+    );
+    let mut scene = Scene::new(2, &with_retry(tries(3), |r| r.back_off = Duration::from_millis(20)), ask());
+    scene.play("");
+    let steps = scene.play("@100 due");
+    let until: u64 = steps.strip_prefix("drop1 TryTimeout, idle ").unwrap().parse().unwrap();
+    assert!((100..120).contains(&until), "{steps}");
+}
+
+#[test]
+fn the_time_of_a_try_begins_with_the_whole_body() {
+    let body = Ask { has_body: true, ..ask() };
+    check(
+        "a slow caller",
+        2,
+        &tries(2),
+        body,
+        &[
+            ("", "open1, idle 1000"),
+            ("@500 due", "idle 1000"),
+            ("@510 body-ended", "idle 610"),
+            ("@610 due", "drop1 TryTimeout, open2, idle 710"),
+            ("gone", "drop2 CallerGone, settled"),
+        ],
+    );
+    check(
+        "a body that is too long",
+        2,
+        &tries(2),
+        body,
+        &[
+            ("", "open1, idle 1000"),
+            ("@10 spilled", "idle 1000"),
+            ("@1000 due", "drop1 Deadline, refuse response-timeout, settled"),
+        ],
+    );
+}
+
+#[test]
+fn a_hedge_has_a_time_of_its_own() {
+    let settings = Settings { hedge: Some(Hedge { after: Duration::from_millis(50) }), ..tries(3) };
+    check(
+        "both have had theirs",
+        3,
+        &settings,
+        ask(),
+        &[
+            ("", "open1, idle 50"),
+            ("@50 due", "open2, idle 100"),
+            ("@100 due", "drop1 TryTimeout, idle 150"),
+            ("@150 due", "drop2 TryTimeout, open1, idle 250"),
+            ("@200 head1 200", "forward1, idle"),
+            ("complete", "settled"),
+        ],
+    );
+}
+
+#[test]
+fn a_connect_has_no_more_time_than_its_try() {
+    let mut scene = Scene::new(2, &tries(2), ask());
+    let step = scene.call.next(&mut scene.books, at(0), &mut scene.dice);
+    assert!(matches!(step, Step::Open { give_up, .. } if give_up == at(100)), "{step:?}");
+}
+
+#[test]
+fn whoever_insists_asks_the_only_endpoint_again() {
+    let unsent = "@5 broke1 nothing connect-timeout";
+    for what in [
+        unsent,
+        "@5 broke1 bytes instance-broke",
+        "@5 refused1 instance-broke",
+        "@5 refused1 connect-timeout",
+    ] {
+        let drop = if what.contains("refused") { "drop1 Retried, " } else { "" };
+        check(
+            what,
+            1,
+            &tries(2),
+            ask(),
+            &[
+                ("", "open1, idle 100"),
+                (what, &format!("{drop}open2, idle 105")),
+                ("@105 due", "drop2 TryTimeout, refuse response-timeout, settled"),
+            ],
+        );
+    }
+    let plain = with_retry(tries(3), |r| r.try_timeout = None);
+    let lines =
+        [("", "open1, idle 1000"), (unsent, "open2, idle 1000"), ("gone", "drop2 CallerGone, settled")];
+    check("three tries", 1, &plain, ask(), &lines);
+    let elsewhere = [("", "open1, idle 100"), ("refused1 queue-full", "forward1, idle"), ("gone", "settled")];
+    check("but not after \"elsewhere\"", 1, &tries(3), ask(), &elsewhere);
+}
+
+#[test]
+fn stacked_retries_do_not_care_who_else_retries() {
+    let above = Ask { attempt: 3, ..ask() };
+    let stacked = with_retry(tries(2), |r| r.stacked = true);
+    check(
+        "stacked",
+        2,
+        &stacked,
+        above,
+        &[
+            ("", "open1, idle 100"),
+            ("@100 due", "drop1 TryTimeout, open2, idle 200"),
+            ("gone", "drop2 CallerGone, settled"),
+        ],
+    );
+}
+
+#[test]
+fn each_further_try_takes_from_the_budget_where_there_is_one() {
+    let made = |budget, floor_per_second| {
+        let settings = with_retry(tries(5), |r| (r.budget, r.floor_per_second) = (budget, floor_per_second));
+        let mut scene = Scene::new(3, &settings, ask());
+        let mut made = 0;
+        for ms in 0..100u64 {
+            scene.call = Call::begin(ask(), at(ms));
+            let mut steps = scene.play(&format!("@{ms}"));
+            while let Some(place) = steps.strip_prefix("open").and_then(|s| s.get(..1)).map(str::to_owned) {
+                steps = scene.play(&format!("broke{place} nothing connect-failed"));
+            }
+            made += u32::from(scene.call.attempts());
+        }
+        made
+    };
+    assert_eq!(made(None, 0), 500);
+    assert_eq!(made(Some(Share::NONE), 0), 100);
+    // A tenth of the calls (the last one's part is not whole yet), and ten seconds' worth of one a second.
+    assert_eq!(made(Some(Share::percent(10)), 1), 119);
 }

@@ -1,7 +1,7 @@
 //! Turns any bytes into a sequence of events for many calls over shared books, drives the real conductor with it, and
 //! checks each step against a naive model. Shared by the property test and the fuzzer.
 
-use model::{Breaker, Hedge, Importance, Limit, Moment, Preset, Reason, Settings, Share, Timeouts};
+use model::{Breaker, Hedge, Importance, Limit, Moment, Preset, Reason, Retry, Settings, Share, Timeouts};
 use policy::tape::{self, Line};
 use policy::{
     Answer, Ask, Attempt, Books, Call, CallId, Ending, EndpointKey, Event, Reached, Step, Streams, Why,
@@ -17,8 +17,12 @@ const CALLS: usize = 12;
 pub(crate) struct Tally {
     /// Calls that began.
     pub(crate) calls: u32,
-    /// Second attempts.
+    /// Further attempts.
     pub(crate) seconds: u32,
+    /// Those among them that were not the second.
+    pub(crate) thirds: u32,
+    /// Attempts that had their time.
+    pub(crate) timed_out: u32,
     /// Answers and tunnels that were passed on.
     pub(crate) answers: u32,
     /// Refusals.
@@ -35,6 +39,7 @@ pub(crate) struct Tally {
 #[derive(Clone, Copy)]
 struct Opened {
     to: EndpointKey,
+    began: Moment,
     live: bool,
     /// It was answered with a refusal; the call may abandon it.
     refused: bool,
@@ -46,7 +51,9 @@ struct Client {
     deadline: Moment,
     attempts: Vec<Opened>,
     spilled: bool,
-    /// A second attempt would not be safe any more.
+    /// When the body was whole.
+    whole: Moment,
+    /// Another attempt would not be safe any more.
     unsafe_now: bool,
     answered: Option<Attempt>,
     tunnel: bool,
@@ -64,6 +71,20 @@ impl Client {
 
     fn waits_for_slot(&self) -> bool {
         self.attempts.is_empty() && !self.over
+    }
+
+    /// The latest attempt in this place.
+    fn at(&mut self, place: Attempt) -> Option<&mut Opened> {
+        let here = |(n, _): &(usize, &mut Opened)| n % 2 == place as usize;
+        self.attempts.iter_mut().enumerate().rfind(here).map(|(_, opened)| opened)
+    }
+
+    /// When an attempt has had its time.
+    fn over_at(&self, opened: &Opened, settings: &Settings) -> Moment {
+        match settings.retry.and_then(|rule| rule.try_timeout) {
+            Some(time) if !self.spilled => opened.began.max(self.whole).after(time),
+            _ => Moment::NEVER,
+        }
     }
 }
 
@@ -97,7 +118,7 @@ struct World {
 /// When the conductor or the books break one of their promises.
 pub(crate) fn run(bytes: &[u8]) -> Tally {
     let mut bytes = Bytes(bytes);
-    let settings = settings(bytes.or_zero(), bytes.or_zero());
+    let settings = settings(bytes.or_zero(), bytes.or_zero(), bytes.or_zero());
     let mut books = Books::new(&settings, Moment::ZERO);
     let handles: Vec<u32> = (0..bytes.or_zero() as u32 % 6).collect();
     books.follow(&handles, &settings, Moment::ZERO);
@@ -123,8 +144,18 @@ pub(crate) fn run(bytes: &[u8]) -> Tally {
     world.finish()
 }
 
-fn settings(flags: usize, limit: usize) -> Settings {
-    let mut settings = Preset::ALL[flags % 5].settings();
+fn settings(flags: usize, limit: usize, retry: usize) -> Settings {
+    let mut settings = Preset::ALL[flags % 8].settings();
+    if retry != 0 {
+        settings.retry = Some(Retry {
+            tries: 2 + retry as u8 % 9,
+            try_timeout: (retry & 16 != 0).then(|| Duration::from_millis(1 + retry as u64 / 8)),
+            budget: (retry & 32 == 0).then(|| Share::percent(10)),
+            back_off: Duration::from_millis(if retry & 64 != 0 { 25 } else { 0 }),
+            stacked: retry & 128 != 0,
+            ..Retry::default()
+        });
+    }
     if flags & 8 != 0 {
         settings.hedge = Some(Hedge { after: Duration::from_millis(30) });
     }
@@ -193,6 +224,7 @@ impl World {
             deadline,
             attempts: Vec::new(),
             spilled: false,
+            whole: if ask.has_body { Moment::NEVER } else { Moment::ZERO },
             unsafe_now: false,
             answered: None,
             tunnel: false,
@@ -242,9 +274,7 @@ impl World {
         }
         match event {
             Event::Head { attempt, answer } => {
-                let Some(opened) = client.attempts.get_mut(attempt as usize).filter(|o| o.live) else {
-                    return;
-                };
+                let Some(opened) = client.at(attempt).filter(|o| o.live) else { return };
                 opened.live = false;
                 opened.refused = answer.refusal.is_some();
                 let seen = answer.refusal.is_none_or(|r| {
@@ -254,15 +284,16 @@ impl World {
                 client.unsafe_now |= seen && !client.ask.idempotent;
             }
             Event::Broke { attempt, reached, .. } => {
-                let Some(opened) = client.attempts.get_mut(attempt as usize).filter(|o| o.live) else {
-                    return;
-                };
+                let Some(opened) = client.at(attempt).filter(|o| o.live) else { return };
                 opened.live = false;
                 client.unsafe_now |= reached >= Reached::Bytes && !client.ask.idempotent;
             }
             Event::Ended(_) if client.answered.is_none() => return,
             Event::Spilled if client.ask.has_body => client.spilled = true,
             Event::Spilled => return,
+            // A body ends once, and one that has outgrown the copy is not heard of again.
+            Event::BodyEnded if client.spilled || client.whole != Moment::NEVER => return,
+            Event::BodyEnded => client.whole = self.now,
             Event::CallerGone => client.gone = true,
             _ => {}
         }
@@ -297,7 +328,7 @@ impl World {
             self.record(Line::Next { now: self.now, id: client.ask.id, step });
             match step {
                 Step::Open { attempt, to, give_up } => self.opened(client, attempt, to, give_up),
-                Step::Drop { attempt, why } => dropped(client, attempt, why),
+                Step::Drop { attempt, why } => self.dropped(client, attempt, why),
                 Step::Forward { attempt, .. } | Step::Tunnel { attempt } => {
                     assert!(client.answered.is_none() && !client.over && !client.gone);
                     assert!(client.attempts.iter().all(|a| !a.live), "an answer while another attempt lives");
@@ -315,6 +346,11 @@ impl World {
                 Step::Idle { until } => {
                     assert!(until > self.now, "a driver would spin");
                     assert!(!client.over && !client.gone);
+                    if client.answered.is_none() {
+                        let live = client.attempts.iter().filter(|o| o.live);
+                        let over = live.map(|o| client.over_at(o, &self.settings)).min();
+                        assert!(over.is_none_or(|over| until <= over), "an attempt outlives its time");
+                    }
                     self.tally.queued += u32::from(client.waits_for_slot());
                     return;
                 }
@@ -329,15 +365,42 @@ impl World {
 
     fn opened(&mut self, client: &mut Client, attempt: Attempt, to: EndpointKey, give_up: Moment) {
         assert!(client.answered.is_none() && !client.over && !client.gone, "an attempt after the answer");
-        assert_eq!(attempt as usize, client.attempts.len(), "a third attempt");
+        let made = client.attempts.len();
+        assert_eq!(attempt as usize, made % 2, "the wrong place");
         assert!(self.now < client.deadline && give_up > self.now && give_up <= client.deadline);
         assert!(self.books.handle(to).is_some(), "an endpoint that is gone");
-        if attempt == Attempt::Second {
-            assert!(!client.unsafe_now && !client.spilled, "a second attempt that is not safe");
-            assert_eq!(client.ask.attempt, 1, "a retry of a retry");
-            self.tally.seconds += 1;
+        if let Some(last) = client.attempts.last() {
+            self.opened_again(client, *last, to);
         }
-        client.attempts.push(Opened { to, live: true, refused: false });
+        client.attempts.push(Opened { to, began: self.now, live: true, refused: false });
+    }
+
+    fn opened_again(&mut self, client: &Client, last: Opened, to: EndpointKey) {
+        let (made, rule) = (client.attempts.len(), self.settings.retry);
+        assert!(!client.unsafe_now && !client.spilled, "another attempt that is not safe");
+        assert!(client.ask.attempt == 1 || rule.is_some_and(|r| r.stacked), "a retry of a retry");
+        assert!(made < rule.map_or(2, |r| usize::from(r.tries)), "too many attempts");
+        let hedge = client.attempts.iter().any(|a| a.live);
+        assert!(!hedge || (made == 1 && self.settings.hedge.is_some()), "two at once");
+        let only = self.books.endpoints(self.now).count() == 1;
+        assert!(last.to != to || (only && !hedge), "there was somewhere else");
+        self.tally.seconds += 1;
+        self.tally.thirds += u32::from(made > 1);
+    }
+
+    fn dropped(&mut self, client: &mut Client, attempt: Attempt, why: Why) {
+        let (now, settings) = (self.now, self.settings.clone());
+        let Some(opened) = client.at(attempt).copied() else { panic!("abandoned what never began") };
+        let answered = why == Why::CallerGone && !opened.live;
+        assert!(opened.live || opened.refused || answered, "abandoned what was over: {attempt:?} {why:?}");
+        if why == Why::TryTimeout {
+            assert!(opened.live && now >= client.over_at(&opened, &settings), "abandoned before its time");
+            client.unsafe_now |= !client.ask.idempotent;
+            self.tally.timed_out += 1;
+        }
+        if let Some(opened) = client.at(attempt) {
+            (opened.live, opened.refused) = (false, false);
+        }
     }
 
     fn wake(&mut self) {
@@ -371,7 +434,8 @@ impl World {
         }
         let seconds = self.now.as_nanos() as f64 / 1e9;
         let budget = f64::from(self.tally.calls) * 0.1 + seconds + 10.0;
-        assert!(f64::from(self.tally.seconds) <= budget + 1e-6, "the budget is exceeded");
+        let bound = self.settings.retry.is_none_or(|rule| rule.budget.is_some());
+        assert!(!bound || f64::from(self.tally.seconds) <= budget + 1e-6, "the budget is exceeded");
         assert!((0.0..=1.0).contains(&census.retry_budget));
     }
 
@@ -387,12 +451,4 @@ impl World {
         assert!(self.books.is_quiet(), "{:?}", self.books.census(self.now));
         self.tally
     }
-}
-
-fn dropped(client: &mut Client, attempt: Attempt, why: Why) {
-    let opened = &mut client.attempts[attempt as usize];
-    let answered = why == Why::CallerGone && !opened.live;
-    assert!(opened.live || opened.refused || answered, "abandoned what was over: {attempt:?} {why:?}");
-    opened.live = false;
-    opened.refused = false;
 }

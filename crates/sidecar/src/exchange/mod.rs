@@ -10,7 +10,7 @@ use crate::context::NoteKey;
 use crate::desk::Desk;
 use crate::request::Request;
 use crate::respond::{self, Refusal};
-use crate::upstream::leg::{Broken, Leg};
+use crate::upstream::leg::{Begin, Broken, Leg};
 use crate::worker::Worker;
 use http1::{Framing, Rule, write};
 use model::{Direction, Moment, Reason};
@@ -108,31 +108,26 @@ impl<'a> Exchange<'a> {
         Some(leg)
     }
 
-    /// Starts an attempt. Does not wait. No address: the endpoint was removed between the choice and now.
-    pub(crate) fn open(&mut self, attempt: Attempt, to: Option<SocketAddr>, give_up: Moment) {
+    /// Starts an attempt, the `number`-th of the call. Does not wait. No address: the endpoint was removed between the
+    /// choice and now.
+    pub(crate) fn open(&mut self, attempt: Attempt, number: u8, to: Option<SocketAddr>, give_up: Moment) {
         let opened = to.ok_or(Reason::ConnectFailed).and_then(|address| {
+            let begin = |reused| Begin { number, address, reused, give_up };
             match self.worker.pool.take(address, self.worker.now()) {
-                Some(stream) => Ok((address, stream, true)),
-                None => self.connect(address).map(|stream| (address, stream, false)),
+                Some(stream) => Ok((begin(true), stream)),
+                None => self.connect(address).map(|stream| (begin(false), stream)),
             }
         });
         match opened {
-            Ok((address, stream, reused)) => self.start(attempt, address, stream, reused, give_up),
+            Ok((begin, stream)) => self.start(attempt, begin, stream),
             Err(reason) => self.failed_to_open = Some((attempt, Broken::before_all(reason))),
         }
     }
 
-    fn start(
-        &mut self,
-        attempt: Attempt,
-        address: SocketAddr,
-        stream: TcpStream,
-        reused: bool,
-        give_up: Moment,
-    ) {
+    fn start(&mut self, attempt: Attempt, begin: Begin, stream: TcpStream) {
         let other = self.legs.get(attempt.other() as usize).and_then(Option::as_ref);
-        let head = self.request.head_for(self.worker, attempt, other);
-        let leg = Leg::new(self.worker, address, stream, reused, give_up, head);
+        let head = self.request.head_for(self.worker, begin.number, other);
+        let leg = Leg::new(self.worker, begin, stream, head);
         if let Some(place) = self.legs.get_mut(attempt as usize) {
             *place = Some(leg);
         }

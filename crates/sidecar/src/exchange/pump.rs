@@ -4,7 +4,7 @@
 //! goes round until none did. An `Err` is an event for the call, not a fault.
 
 use super::Exchange;
-use crate::upstream::leg::{Broken, READ_AHEAD, Read};
+use crate::upstream::leg::{Begin, Broken, READ_AHEAD, Read};
 use http1::write;
 use net::wire::Wire;
 use policy::{Attempt, Ending, Event};
@@ -127,11 +127,12 @@ impl Exchange<'_> {
 
     fn repeat(&mut self, attempt: Attempt) -> bool {
         let Some(leg) = self.take_leg(attempt) else { return false };
-        let address = leg.address;
+        let (address, number) = (leg.address, leg.number);
         leg.end(self.worker, false);
         let give_up = self.worker.now().after(self.request.connect_time);
+        let begin = Begin { number, address, reused: false, give_up };
         match self.connect(address) {
-            Ok(stream) => self.start(attempt, address, stream, false, give_up),
+            Ok(stream) => self.start(attempt, begin, stream),
             Err(reason) => self.failed_to_open = Some((attempt, Broken::before_all(reason))),
         }
         true

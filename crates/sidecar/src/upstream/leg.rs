@@ -22,6 +22,8 @@ const INTERIM_AT_MOST: u8 = 16;
 #[derive(Debug)]
 pub(crate) struct Leg {
     pub(crate) address: SocketAddr,
+    /// Which attempt of the call it is, from 1.
+    pub(crate) number: u8,
     pub(crate) stream: TcpStream,
     /// Until when the connection must stand; never once it does.
     pub(crate) give_up: Moment,
@@ -43,6 +45,18 @@ pub(crate) struct Leg {
     /// The answer's head as the caller will get it, without framing and end.
     pub(crate) rendered: Vec<u8>,
     interim: u8,
+}
+
+/// How an attempt begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    /// Which attempt of the call it is, from 1.
+    pub(crate) number: u8,
+    pub(crate) address: SocketAddr,
+    /// The connection is from the pool.
+    pub(crate) reused: bool,
+    /// Until when the connection must stand.
+    pub(crate) give_up: Moment,
 }
 
 /// What is remembered of an answer's head.
@@ -90,16 +104,11 @@ pub(crate) enum Read {
 
 impl Leg {
     /// An attempt over `stream` that will send `head`.
-    pub(crate) fn new(
-        worker: &Worker,
-        address: SocketAddr,
-        stream: TcpStream,
-        reused: bool,
-        give_up: Moment,
-        head: Vec<u8>,
-    ) -> Leg {
+    pub(crate) fn new(worker: &Worker, begin: Begin, stream: TcpStream, head: Vec<u8>) -> Leg {
+        let Begin { number, address, reused, give_up } = begin;
         Leg {
             address,
+            number,
             stream,
             give_up: if reused { Moment::NEVER } else { give_up },
             connected: reused,

@@ -26,7 +26,7 @@ fn app_that_forwards(names: &'static [&'static str], item: &Instance) -> Sidecar
 }
 
 const ASK: &str = "GET / HTTP/1.1\r\nHost: shop\r\noutrigger-deadline-ms: 4000\r\noutrigger-importance: bulk\r\n\
-                   outrigger-attempt: 2\r\n";
+                   outrigger-attempt: 3\r\n";
 
 #[test]
 fn either_id_carries_all_of_it_whether_or_not_the_caller_sent_one() {
@@ -39,7 +39,7 @@ fn either_id_carries_all_of_it_whether_or_not_the_caller_sent_one() {
             assert_eq!(sidecar.caller("inbound").ask(&format!("{ASK}{sent}\r\n")).status, 200);
             let head = item.next_head();
             assert_eq!(field(&head, "outrigger-importance"), Some("bulk"), "{names:?}");
-            assert_eq!(field(&head, "outrigger-attempt"), Some("2"), "{names:?}");
+            assert_eq!(field(&head, "outrigger-attempt"), Some("3"), "{names:?}");
             let left: u64 = field(&head, "outrigger-deadline-ms").unwrap().parse().unwrap();
             assert!((1..=4000).contains(&left), "{left}");
         }

@@ -3,6 +3,7 @@
 use crate::harness::{End, Instance, OK, Sidecar, beside, edge, nobody, service};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 const REFUSED: &str = "HTTP/1.1 503 No\r\noutrigger-reason: connect-failed\r\nContent-Length: 0\r\n\r\n";
 const BROKE: &str = "HTTP/1.1 502 No\r\noutrigger-reason: instance-broke\r\nContent-Length: 0\r\n\r\n";
@@ -242,4 +243,117 @@ fn a_hedge_overtakes_a_silent_first_and_leaves_nothing_behind() {
     assert_eq!((attempts(&sidecar, "hedge"), came(&both)), (1.0, 2));
     sidecar.comes_to_rest();
     assert_eq!(caller.get("/").text(), "ok");
+}
+
+/// A service that is retried like this, without a wait and without a bound.
+fn retried(to: &[std::net::SocketAddr], tries: u8, try_timeout: Option<u64>) -> model::Service {
+    let mut item = service("item", to);
+    item.settings.retry = Some(model::Retry {
+        tries,
+        try_timeout: try_timeout.map(Duration::from_millis),
+        budget: None,
+        back_off: Duration::ZERO,
+        ..model::Retry::default()
+    });
+    item
+}
+
+/// Which attempts came, as they say of themselves.
+fn numbers(instances: &[Instance]) -> Vec<String> {
+    let heads = instances.iter().flat_map(|i| i.heads.try_iter());
+    let mut all: Vec<String> =
+        heads.map(|head| crate::harness::field(&head, "outrigger-attempt").unwrap().to_owned()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_third_try_is_made_where_it_is_asked_for_and_says_that_it_is_one() {
+    for (tries, status, came) in
+        [(2, 502, &["1", "2"][..]), (3, 200, &["1", "2", "3"]), (4, 200, &["1", "2", "3"])]
+    {
+        let count = Arc::new(AtomicUsize::new(0));
+        let instance = || {
+            let count = count.clone();
+            Instance::start(move |peer| {
+                while let Some(request) = peer.request() {
+                    assert_eq!(request.body.len(), 900, "each try sends the whole body");
+                    if count.fetch_add(1, Ordering::SeqCst) < 2 {
+                        return;
+                    }
+                    peer.send(OK);
+                }
+            })
+        };
+        let both = [instance(), instance()];
+        let sidecar = Sidecar::start(edge(vec![retried(&[both[0].address, both[1].address], tries, None)]));
+        let ask = format!("PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: 900\r\n\r\n{}", "x".repeat(900));
+        assert_eq!(sidecar.caller("edge").ask(&ask).status, status, "{tries} tries");
+        assert_eq!(numbers(&both), came, "{tries} tries");
+        assert_eq!(
+            (attempts(&sidecar, "first"), attempts(&sidecar, "retry")),
+            (1.0, came.len() as f64 - 1.0)
+        );
+        assert_eq!(attempts(&sidecar, "hedge"), 0.0);
+        sidecar.comes_to_rest();
+    }
+}
+
+#[test]
+fn a_try_that_has_had_its_time_is_abandoned_and_the_next_one_answers() {
+    for instances in [1, 2] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let instance = || {
+            let count = count.clone();
+            Instance::start(move |peer| {
+                while peer.request().is_some() {
+                    if count.fetch_add(1, Ordering::SeqCst) < 2 {
+                        // Silent until it is abandoned.
+                        assert!(peer.is_over());
+                        return;
+                    }
+                    peer.send(OK);
+                }
+            })
+        };
+        let all: Vec<Instance> = (0..instances).map(|_| instance()).collect();
+        let to: Vec<_> = all.iter().map(|i| i.address).collect();
+        let sidecar = Sidecar::start(edge(vec![retried(&to, 3, Some(60))]));
+        let mut caller = sidecar.caller("edge");
+        let begun = Instant::now();
+        assert_eq!(caller.get("/").text(), "ok", "{instances} instances");
+        assert!(begun.elapsed() >= Duration::from_millis(120), "{:?}", begun.elapsed());
+        assert_eq!(numbers(&all), ["1", "2", "3"]);
+        assert_eq!((attempts(&sidecar, "retry"), attempts(&sidecar, "hedge")), (2.0, 0.0));
+        sidecar.comes_to_rest();
+        assert_eq!(caller.post("/", "x").text(), "ok");
+    }
+}
+
+#[test]
+fn a_post_that_has_had_its_time_is_not_sent_again_and_a_slow_caller_is_no_timeout() {
+    let instance = Instance::start(|peer| {
+        while let Some(request) = peer.request() {
+            if request.head.starts_with("POST") {
+                assert!(peer.is_over());
+                return;
+            }
+            peer.send(OK);
+        }
+    });
+    let sidecar = Sidecar::start(edge(vec![retried(&[instance.address], 3, Some(60))]));
+    let answer = sidecar.caller("edge").post("/", "x");
+    assert_eq!((answer.status, answer.reason()), (504, "response-timeout"));
+    assert_eq!(instance.pending_heads(), 1);
+    // A body that comes slowly: it takes longer than a try may, and is still sent once only.
+    let mut caller = sidecar.caller("edge");
+    caller.send("PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nha");
+    let begun = Instant::now();
+    assert!(crate::harness::eventually(
+        || begun.elapsed() > Duration::from_millis(150) && sidecar.page("/ready").status == 200
+    ));
+    caller.send("lf");
+    assert_eq!(caller.answer().text(), "ok");
+    assert_eq!(instance.pending_heads(), 1);
+    sidecar.comes_to_rest();
 }
