@@ -114,6 +114,13 @@ impl Choice {
         self
     }
 
+    /// The same with every fitted parameter off by up to this share.
+    #[must_use]
+    pub fn with_shuffle(mut self, share: Option<Share>) -> Choice {
+        self.shuffle = share;
+        self
+    }
+
     /// Where `component` comes from.
     pub fn source(&self, component: Component) -> Source {
         self.swaps.iter().find(|(c, _)| *c == component).map_or(self.base, |(_, source)| *source)

@@ -8,6 +8,7 @@
 //! they were entered, and each source of chance has a stream of its own. Nothing here knows sockets, the system clock or
 //! the machine's randomness. A run gives a [`Report`] as data; whoever asked for it renders it.
 
+pub mod ablate;
 pub mod accept;
 mod chance;
 pub mod choice;
@@ -16,3 +17,8 @@ pub mod first;
 #[allow(dead_code, reason = "the world that is recorded comes next")]
 mod record;
 pub mod report;
+#[cfg(test)]
+mod samples;
+mod shuffle;
+
+pub use shuffle::shuffle;
