@@ -11,6 +11,8 @@
 pub mod ablate;
 pub mod accept;
 mod chance;
+#[allow(dead_code, reason = "the world that is checked comes next")]
+mod checks;
 pub mod choice;
 mod clock;
 pub mod first;
