@@ -374,7 +374,7 @@ impl Books {
         }
     }
 
-    /// Chooses an endpoint for a first attempt, or for a second one that must not go to `not`, and counts it as
+    /// Chooses an endpoint for a first attempt, or for a further one that must not go to `not`, and counts it as
     /// pending there.
     pub(crate) fn pick(
         &mut self,
@@ -387,7 +387,7 @@ impl Books {
                 .pick_probe(now, dice)
                 .or_else(|| self.pick_newcomer(dice))
                 .or_else(|| self.pick_steady(now, dice, None)),
-            // A second attempt has to succeed: it goes to those who are known to, if there are any.
+            // A further attempt has to succeed: it goes to those who are known to, if there are any.
             Some(key) => {
                 let not = self.endpoint(key).map(|_| key.slot);
                 self.pick_steady(now, dice, not).or_else(|| self.other(not))

@@ -116,6 +116,23 @@ fn policies_are_differences_from_a_preset() {
 }
 
 #[test]
+fn retries_of_the_past_can_be_written() {
+    let written = "tries = 5\ntry-timeout = '3s'\nbudget = false\nback-off = '0s'\nstacked = true";
+    let retry = policies(&format!("[policies.retry]\n{written}"), Preset::Default).retry.unwrap();
+    let storm = Preset::Retries4.settings().retry.unwrap();
+    assert_eq!(retry, model::Retry { floor_per_second: 1, ..storm });
+    // An edge differs from its preset in one figure.
+    let s = policies("[policies]\npreset = 'allegro-2018'\nretry.try-timeout = '1s'", Preset::Default);
+    let of_2018 = Preset::Allegro2018.settings();
+    let try_timeout = Some(Duration::from_secs(1));
+    let retry = of_2018.retry.map(|r| model::Retry { try_timeout, ..r });
+    assert_eq!(s, Settings { retry, ..of_2018 });
+    // And what the preset has can be taken away again.
+    let s = policies("[policies]\npreset = 'allegro-2018'\nretry.try-timeout = false", Preset::Default);
+    assert_eq!(s.retry.unwrap().try_timeout, None);
+}
+
+#[test]
 fn a_default_gives_way_to_what_is_written() {
     let s = policies("[policies.timeouts]\ntotal = '300ms'", Preset::Default);
     assert_eq!(s.timeouts.connect, Duration::from_millis(300));

@@ -1,4 +1,4 @@
-//! The extra attempt: whether there is budget for it, how long to wait before it, when to begin it beside a slow first.
+//! Extra attempts: whether there is budget for one, how long to wait before it, when to begin it beside a slow first.
 
 mod backoff;
 mod budget;

@@ -230,6 +230,15 @@ fn the_written_form_is_this() {
 }
 
 #[test]
+fn every_preset_is_read_back() {
+    for preset in Preset::ALL {
+        let mut snapshot = small();
+        snapshot.services[0].settings = preset.settings();
+        assert_eq!(decode_snapshot(&encode_snapshot(&snapshot), "s.json").unwrap(), snapshot, "{preset:?}");
+    }
+}
+
+#[test]
 fn everything_that_is_wrong_is_said_at_once() {
     let text = encode_snapshot(&small())
         .replace("\"format\": 1", "\"format\": 2")
