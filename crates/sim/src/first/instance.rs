@@ -1,7 +1,7 @@
 //! An instance of a service: workers, a queue in order of arrival, a service time, spells in which it is slow, and
 //! deaths.
 
-use crate::chance::Chance;
+use crate::first::chance::Chance;
 use model::Moment;
 use policy::Attempt;
 use std::collections::VecDeque;

@@ -1,6 +1,8 @@
 //! The first, small world: one sidecar and its instances. It gives way to `world.rs`.
 
+mod chance;
 pub mod checks;
+mod clock;
 mod drive;
 mod instance;
 mod report;

@@ -1,6 +1,6 @@
 //! What is played: known situations, each with its source, and random ones for swarms of seeds.
 
-use crate::chance::Chance;
+use crate::first::chance::Chance;
 use crate::first::instance::{Service, Slowdown};
 use crate::first::report::Report;
 use crate::first::world::{Incident, Plan, play};

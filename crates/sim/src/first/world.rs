@@ -1,8 +1,8 @@
 //! A world: callers who send requests whatever happens to the earlier ones, one sidecar with the books that ship, and
 //! instances.
 
-use crate::chance::Chance;
-use crate::clock::Agenda;
+use crate::first::chance::Chance;
+use crate::first::clock::Agenda;
 use crate::first::drive::{drive, resume};
 use crate::first::instance::{Begun, Instance, Job, Service};
 use crate::first::report::{Outcome, Report};

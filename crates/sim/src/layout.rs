@@ -1,0 +1,199 @@
+//! A scenario made ready to be played: policies resolved by the choice, calls numbered, durations as nanoseconds.
+
+use crate::chance::Chance;
+use crate::choice::Choice;
+use model::scenario::{self, CallTo, Scenario, Spread};
+use model::{Settings, Timeouts};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What is played.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) services: Vec<ServiceLayout>,
+    pub(crate) clients: Vec<ClientsLayout>,
+}
+
+/// A service, ready to be played.
+#[derive(Debug)]
+pub(crate) struct ServiceLayout {
+    pub(crate) threads: u32,
+    pub(crate) backlog: u32,
+    pub(crate) descriptors: u32,
+    /// Requests that the processor works on at once …
+    pub(crate) servers: u32,
+    /// … each at this speed.
+    pub(crate) speed: f64,
+    /// What work grows by for each request beyond `crowd`.
+    pub(crate) drag: f64,
+    pub(crate) crowd: u32,
+    pub(crate) cold_speed: f64,
+    pub(crate) cold_for: u64,
+    pub(crate) routes: Vec<RouteLayout>,
+    /// What it does before it is open, and what it does for a probe: the last two routes.
+    pub(crate) warm_up: u16,
+    pub(crate) probe: u16,
+    /// Whom it calls, with which policies: one set of books each.
+    pub(crate) links: Vec<Link>,
+    /// How many of its calls have a pool.
+    pub(crate) pools: Vec<u32>,
+}
+
+/// Whom a service or clients call, and with which policies.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) service: u32,
+    pub(crate) settings: Rc<Settings>,
+}
+
+/// A route, ready to be played.
+#[derive(Debug)]
+pub(crate) struct RouteLayout {
+    pub(crate) cpu: Draw,
+    pub(crate) wait: Draw,
+    pub(crate) failing: f64,
+    pub(crate) calls: Vec<CallLayout>,
+}
+
+impl RouteLayout {
+    const EMPTY: RouteLayout =
+        RouteLayout { cpu: Draw::Fixed(0.0), wait: Draw::Fixed(0.0), failing: 0.0, calls: Vec::new() };
+}
+
+/// A call, ready to be played.
+#[derive(Clone, Debug)]
+pub(crate) struct CallLayout {
+    pub(crate) service: u32,
+    pub(crate) route: u16,
+    pub(crate) link: u16,
+    pub(crate) times: f64,
+    pub(crate) beside: bool,
+    pub(crate) optional: bool,
+    /// Its pool, by its place in the instance's.
+    pub(crate) pool: Option<u16>,
+    pub(crate) cache: Option<u16>,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// Clients, ready to be played.
+#[derive(Debug)]
+pub(crate) struct ClientsLayout {
+    pub(crate) links: Vec<Link>,
+    /// The link of each visit.
+    pub(crate) link_of: Vec<u16>,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// A duration that differs from time to time, in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Draw {
+    Fixed(f64),
+    Exponential(f64),
+    Normal(f64, f64),
+}
+
+impl Draw {
+    fn new(spread: Spread) -> Draw {
+        let nanos = |d: Duration| d.as_nanos() as f64;
+        match spread {
+            Spread::Fixed(d) => Draw::Fixed(nanos(d)),
+            Spread::Exponential(mean) => Draw::Exponential(nanos(mean)),
+            Spread::Normal(mean, deviation) => Draw::Normal(nanos(mean), nanos(deviation)),
+        }
+    }
+
+    /// Whether it is always zero.
+    pub(crate) fn is_nothing(self) -> bool {
+        matches!(self, Draw::Fixed(0.0) | Draw::Exponential(0.0) | Draw::Normal(0.0, 0.0))
+    }
+
+    /// Nanoseconds; a distribution that is always the same costs no draw.
+    pub(crate) fn draw(self, chance: &mut Chance) -> f64 {
+        match self {
+            Draw::Fixed(nanos) => nanos,
+            Draw::Exponential(0.0) => 0.0,
+            Draw::Exponential(mean) => mean * chance.exponential(),
+            Draw::Normal(mean, deviation) => (mean + deviation * chance.normal()).max(0.0),
+        }
+    }
+}
+
+impl Layout {
+    /// `scenario` as `choice` has it.
+    pub(crate) fn new(scenario: &Scenario, choice: &Choice) -> Layout {
+        Layout {
+            services: scenario.services.iter().map(|s| service(s, scenario.scale, choice)).collect(),
+            clients: scenario.clients.iter().map(|c| clients(c, choice)).collect(),
+        }
+    }
+}
+
+fn service(service: &scenario::Service, scale: f64, choice: &Choice) -> ServiceLayout {
+    let cores = service.cores * scale;
+    let servers = (cores.round() as u32).max(1);
+    let mut laid = ServiceLayout {
+        threads: service.threads,
+        backlog: service.backlog,
+        descriptors: service.descriptors,
+        servers,
+        speed: cores / f64::from(servers),
+        drag: service.drag / scale,
+        crowd: service.threads / 2,
+        cold_speed: service.start.cold_speed.part(),
+        cold_for: service.start.cold_for.as_nanos() as u64,
+        routes: Vec::new(),
+        warm_up: service.routes.len() as u16,
+        probe: service.routes.len() as u16 + 1,
+        links: Vec::new(),
+        pools: Vec::new(),
+    };
+    for route in &service.routes {
+        let calls = route.calls.iter().map(|c| call(&mut laid, c, choice)).collect();
+        let (cpu, wait) = (Draw::new(route.cpu), Draw::new(route.wait));
+        laid.routes.push(RouteLayout { cpu, wait, failing: route.failing.part(), calls });
+    }
+    let calls = service.start.warm_up.iter().map(|c| call(&mut laid, c, choice)).collect();
+    laid.routes.push(RouteLayout { calls, ..RouteLayout::EMPTY });
+    laid.routes.push(RouteLayout::EMPTY);
+    laid
+}
+
+fn call(laid: &mut ServiceLayout, call: &CallTo, choice: &Choice) -> CallLayout {
+    let settings = choice.settings(&call.policies);
+    let timeouts = settings.timeouts;
+    let pool = call.pool.map(|size| {
+        laid.pools.push(size);
+        laid.pools.len() as u16 - 1
+    });
+    CallLayout {
+        service: call.service as u32,
+        route: call.route as u16,
+        link: link(&mut laid.links, call.service as u32, settings),
+        times: call.times,
+        beside: call.beside,
+        optional: call.optional,
+        pool,
+        cache: call.cache.map(|c| c as u16),
+        timeouts,
+    }
+}
+
+/// The place of the link with these policies. Timeouts belong to the call and not to the books.
+fn link(links: &mut Vec<Link>, service: u32, settings: Settings) -> u16 {
+    let same = |l: &Link| {
+        l.service == service && Settings { timeouts: settings.timeouts, ..(*l.settings).clone() } == settings
+    };
+    let place = links.iter().position(same).unwrap_or_else(|| {
+        links.push(Link { service, settings: Rc::new(settings.clone()) });
+        links.len() - 1
+    });
+    place as u16
+}
+
+fn clients(clients: &scenario::Clients, choice: &Choice) -> ClientsLayout {
+    let settings = choice.settings(&clients.policies);
+    let mut links = Vec::new();
+    let link_of =
+        clients.visits.iter().map(|v| link(&mut links, v.service as u32, settings.clone())).collect();
+    ClientsLayout { links, link_of, timeouts: settings.timeouts }
+}
