@@ -61,18 +61,13 @@ fn run(bytes: &[u8], class: u8) -> usize {
 /// How many bytes at the front are token characters.
 #[inline]
 pub(crate) fn token_run(bytes: &[u8]) -> usize {
-    let plain = word_run(bytes, not_name_in);
-    if bytes.get(plain) == Some(&b':') {
-        return plain;
-    }
-    plain + run(bytes.get(plain..).unwrap_or_default(), TOKEN)
+    run(bytes, TOKEN)
 }
 
 /// How many bytes at the front may stand in a request target (visible ASCII without `#`).
 #[inline]
 pub(crate) fn target_run(bytes: &[u8]) -> usize {
-    let plain = word_run(bytes, not_target_in);
-    plain + run(bytes.get(plain..).unwrap_or_default(), TARGET)
+    run(bytes, TARGET)
 }
 
 /// How many bytes at the front may stand in a host's name (RFC 3986 §3.2.2) without `%` and without
@@ -164,10 +159,8 @@ fn word_run(bytes: &[u8], stops: impl Fn(u64) -> u64) -> usize {
     run
 }
 
-// In these three each byte is judged apart: with its high bit off, adding less than 0x80 or 0x80
-// itself never carries into the next.
-
-/// Bytes that stop a text: controls but the tab, and DEL.
+/// Bytes that stop a text: controls but the tab, and DEL. Each is judged apart: with its high bit off,
+/// adding less than 0x80 or 0x80 itself never carries into the next.
 #[inline(always)]
 fn stops_in(word: u64) -> u64 {
     let low = word & LOW;
@@ -175,27 +168,6 @@ fn stops_in(word: u64) -> u64 {
     let delete = low + EACH;
     let no_tab = (low ^ (0x09 * EACH)) + LOW;
     (delete | (!no_control & no_tab)) & !word & HIGH
-}
-
-/// Bytes that cannot stand in a target: all but visible ASCII, and `#`.
-#[inline(always)]
-fn not_target_in(word: u64) -> u64 {
-    let low = word & LOW;
-    let above_space = low + 0x5f * EACH;
-    let delete = low + EACH;
-    let no_hash = (low ^ (0x23 * EACH)) + LOW;
-    (word | delete | !above_space | !no_hash) & HIGH
-}
-
-/// Bytes that are no letter, digit or `-`: most names have no other, and the caller looks again.
-#[inline(always)]
-fn not_name_in(word: u64) -> u64 {
-    let low = word & LOW;
-    let folded = low | (0x20 * EACH);
-    let letter = (folded + 0x1f * EACH) & !(folded + 0x05 * EACH);
-    let digit = (low + 0x50 * EACH) & !(low + 0x46 * EACH);
-    let no_dash = (low ^ (0x2d * EACH)) + LOW;
-    (word | !(letter | digit | !no_dash)) & HIGH
 }
 
 /// A space or a tab: the optional white space of RFC 9110 §5.6.3.
@@ -246,8 +218,6 @@ mod tests {
     #[test]
     fn eight_bytes_are_judged_like_one() {
         judged_apart(stops_in, stops_text);
-        judged_apart(not_target_in, |byte| !has(byte, TARGET));
-        judged_apart(not_name_in, |byte| !byte.is_ascii_alphanumeric() && byte != b'-');
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What requests and responses have in common: limits, fields, and how a body is framed.
 
+use crate::known::Seen;
 use crate::line::{self, Line};
+use crate::quick::{self, FieldLine};
+use crate::recall::Recall;
 use crate::{Known, Rule, Span};
 
 /// How large a head may be.
@@ -77,35 +80,73 @@ impl Limits {
     }
 }
 
-/// Reads the field section that begins at `begin` into `fields`; the index after its empty line.
+/// Reads the field section that begins at `begin` into `fields`; the index after its empty line, and
+/// which fields there are.
 pub(crate) fn read(
     buf: &[u8],
     begin: usize,
     limits: &Limits,
     fields: &mut Vec<Field>,
-) -> Result<Option<usize>, Rule> {
+    recall: &mut Recall,
+) -> Result<Option<(usize, Seen)>, Rule> {
     let mut at = begin;
+    let mut fresh = 0;
     loop {
-        match line::read(buf, at, begin)? {
-            Line::Partial => return Ok(None),
-            Line::End(next) => return Ok(Some(next)),
-            Line::Field(_) if fields.len() >= limits.fields => return Err(Rule::TooManyFields),
-            Line::Field(raw) => {
-                let known = Known::of(raw.name(at).of(buf));
-                fields.push(Field {
-                    name: raw.name(at),
-                    value: raw.value(),
-                    known,
-                    hop: known.is_hop(),
-                    plain: raw.plain,
-                });
-                at = raw.next;
-            }
+        at = recall.take(buf, at, fields, limits.fields);
+        let rest = buf.get(at..).unwrap_or_default();
+        if let [b'\r', b'\n', ..] = rest {
+            break;
         }
+        let Some((field, next)) = line_at(buf, rest, at, begin)? else { return Ok(None) };
+        if fields.len() >= limits.fields {
+            return Err(Rule::TooManyFields);
+        }
+        fresh += usize::from(Recall::may_keep(&field));
+        fields.push(field);
+        at = next;
+    }
+    // Where a few lines are different in each head, those of the last are worth no more than the kept.
+    if 4 * fresh > fields.len() {
+        recall.keep(buf, begin, at, fields);
+    }
+    let seen = fields.iter().fold(Seen::NONE, |seen, field| seen.and(field.known));
+    Ok(Some((at + 2, seen)))
+}
+
+/// The field whose line begins at `at`, and the index behind it.
+#[inline]
+fn usual(at: usize, line: FieldLine) -> (Field, usize) {
+    let name = Span::new(at, at + line.name);
+    let begin = name.end() + 2;
+    let value = Span::new(begin, begin + line.value);
+    let (known, hop) = (line.known, line.known.is_hop());
+    (Field { name, value, known, hop, plain: true }, value.end() + 2)
+}
+
+/// The field line at `at`, where `rest` begins, and the index behind it; none where it is not all there.
+#[inline(never)]
+fn line_at(buf: &[u8], rest: &[u8], at: usize, begin: usize) -> Result<Option<(Field, usize)>, Rule> {
+    match quick::field(rest) {
+        Some(line) => Ok(Some(usual(at, line))),
+        None => careful(buf, at, begin),
     }
 }
 
+/// One field line that is not of the usual shape, and the index behind it; none where it is not all
+/// there. The section's end is not looked for.
+#[cold]
+fn careful(buf: &[u8], at: usize, begin: usize) -> Result<Option<(Field, usize)>, Rule> {
+    let Line::Field(raw) = line::read(buf, at, begin)? else { return Ok(None) };
+    let known = Known::of(raw.name(at).of(buf));
+    let (name, value, plain) = (raw.name(at), raw.value(), raw.plain);
+    Ok(Some((Field { name, value, known, hop: known.is_hop(), plain }, raw.next)))
+}
+
 /// The first field of that kind.
-pub(crate) fn find(fields: &[Field], known: Known) -> Option<&Field> {
+#[inline]
+pub(crate) fn find(fields: &[Field], seen: Seen, known: Known) -> Option<&Field> {
+    if !seen.has(known) {
+        return None;
+    }
     fields.iter().find(|field| field.known == known)
 }

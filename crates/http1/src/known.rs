@@ -109,7 +109,41 @@ const fn places() -> [u8; 256] {
     places
 }
 
+/// The first eight bytes of each name, with zeros behind a shorter one.
+const BEGINNINGS: [u64; Known::NAMES.len()] = beginnings();
+
+#[allow(clippy::indexing_slicing)]
+const fn beginnings() -> [u64; Known::NAMES.len()] {
+    let mut words = [0; Known::NAMES.len()];
+    let mut at = 0;
+    while at < words.len() {
+        let name = Known::NAMES[at].0.as_bytes();
+        let mut byte = 0;
+        while byte < name.len() && byte < 8 {
+            words[at] |= (name[byte] as u64) << (8 * byte);
+            byte += 1;
+        }
+        at += 1;
+    }
+    words
+}
+
 impl Known {
+    /// The variant whose name the first `len` bytes are, in whatever case; none for other names, and
+    /// where fewer than eight bytes are there to be looked at.
+    #[inline(always)]
+    pub(crate) fn at_front(rest: &[u8], len: usize) -> Option<Self> {
+        let (first, last) = (*rest.first()?, *rest.get(len.checked_sub(1)?)?);
+        let place = usize::from(*PLACES.get(usize::from(hash(len, first, last)))?).checked_sub(1)?;
+        let ((name, variant), begin) = (Self::NAMES.get(place)?, *BEGINNINGS.get(place)?);
+        let name = name.as_bytes();
+        let word = u64::from_le_bytes(*rest.first_chunk()?);
+        let kept = if len < 8 { word & !(u64::MAX << (8 * len)) } else { word };
+        let same =
+            name.len() == len && reads_as(kept, begin) && (len <= 8 || ends_as(rest.get(..len)?, name));
+        same.then_some(*variant)
+    }
+
     /// The variant for a field's name, in whatever case.
     #[inline]
     pub fn of(name: &[u8]) -> Self {
@@ -122,6 +156,13 @@ impl Known {
         let place = *PLACES.get(usize::from(hash(name.len(), first, last)))?;
         let (known, variant) = Self::NAMES.get(usize::from(place).checked_sub(1)?)?;
         is_spelled(name, known.as_bytes()).then_some(*variant)
+    }
+
+    /// Whether it says how a message is framed or how its connection goes on, so that `Meaning` must look
+    /// at it.
+    #[inline]
+    pub(crate) const fn is_meant_for_us(self) -> bool {
+        FOR_US.has(self)
     }
 
     /// Whether it is one of ours, with or without a variant of its own.
@@ -192,6 +233,45 @@ impl Known {
     }
 }
 
+/// Which fields a head has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Seen(u64);
+
+const _: () = assert!(Known::NAMES.len() + 2 <= 64, "each name has a bit");
+
+/// What `Meaning` looks at.
+pub(crate) const FOR_US: Seen = Seen::NONE
+    .and(Known::ContentLength)
+    .and(Known::TransferEncoding)
+    .and(Known::Connection)
+    .and(Known::Te)
+    .and(Known::Host)
+    .and(Known::Expect)
+    .and(Known::MaxForwards)
+    .and(Known::Upgrade);
+
+impl Seen {
+    pub(crate) const NONE: Seen = Seen(0);
+
+    /// With one more.
+    #[inline]
+    pub(crate) const fn and(self, known: Known) -> Seen {
+        Seen(self.0 | 1 << known as u8)
+    }
+
+    /// Whether it is among them.
+    #[inline]
+    pub(crate) const fn has(self, known: Known) -> bool {
+        self.0 >> (known as u8) & 1 == 1
+    }
+
+    /// Whether one of `others` is among them.
+    #[inline]
+    pub(crate) const fn has_any(self, others: Seen) -> bool {
+        self.0 & others.0 != 0
+    }
+}
+
 /// Whether `name` is `known` (lower case) in whatever case, eight bytes at once: the last eight may
 /// overlap those before.
 #[inline]
@@ -206,6 +286,24 @@ fn is_spelled(name: &[u8], known: &[u8]) -> bool {
     name.len() == known.len() && folded(name_end) == u64::from_le_bytes(*known_end) && words(name, known)
 }
 
+/// The same behind the first eight bytes, of which there must be eight.
+#[inline(always)]
+fn ends_as(name: &[u8], known: &[u8]) -> bool {
+    let same =
+        |ours: &[u8; 8], theirs: &[u8; 8]| reads_as(u64::from_le_bytes(*ours), u64::from_le_bytes(*theirs));
+    let (Some(end), Some(known_end)) = (name.last_chunk(), known.last_chunk()) else { return false };
+    let words = name.as_chunks().0.iter().zip(known.as_chunks().0);
+    same(end, known_end) && words.skip(1).all(|(ours, theirs)| same(ours, theirs))
+}
+
+/// Whether eight bytes are those of a known name, whose letters are small, in whatever case. Only
+/// what is a letter in the known name has the bit 0x40, and for it alone 0x20 is left open.
+#[inline(always)]
+fn reads_as(word: u64, known: u64) -> bool {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    word | ((known >> 1) & CASE) == known
+}
+
 /// With capital letters made small, and no other byte changed.
 #[inline]
 fn folded(word: &[u8; 8]) -> u64 {
@@ -216,7 +314,7 @@ fn folded(word: &[u8; 8]) -> u64 {
     word | (capital >> 2)
 }
 
-fn is_outrigger(name: &[u8]) -> bool {
+pub(crate) fn is_outrigger(name: &[u8]) -> bool {
     if !matches!(name.first(), Some(b'o' | b'O')) {
         return false;
     }

@@ -39,6 +39,8 @@ mod framing;
 mod known;
 mod line;
 mod meaning;
+mod quick;
+mod recall;
 mod request;
 mod response;
 mod rule;

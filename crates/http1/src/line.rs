@@ -45,7 +45,6 @@ impl Raw {
 ///
 /// The verdict on a byte never depends on the bytes behind the line, so that a head that arrives in
 /// pieces is judged like one that arrives whole.
-#[inline(always)]
 pub(crate) fn read(buf: &[u8], at: usize, begin: usize) -> Result<Line, Rule> {
     let rest = buf.get(at..).unwrap_or_default();
     let colon = at + token_run(rest);

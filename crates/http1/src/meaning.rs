@@ -1,6 +1,7 @@
 //! What the fields of a head say together: framing and persistence, the same for both directions.
 
 use crate::bytes::{is_token, list};
+use crate::known::{FOR_US, Seen};
 use crate::{Field, Framing, Known, Rule, Span};
 
 /// Names that one Connection may list; more is an attack on the loop that looks each of them up.
@@ -31,10 +32,21 @@ pub(crate) struct Meaning {
 impl Meaning {
     /// Reads the fields, and marks those as hop-by-hop that Connection names and those that repeat a
     /// Content-Length.
-    pub(crate) fn read(fields: &mut [Field], buf: &[u8], minor_version: u8) -> Result<Self, Rule> {
+    pub(crate) fn read(
+        fields: &mut [Field],
+        seen: Seen,
+        buf: &[u8],
+        minor_version: u8,
+    ) -> Result<Self, Rule> {
         let mut meaning = Self::default();
+        if !seen.has_any(FOR_US) {
+            return Ok(meaning);
+        }
         let mut connections = false;
         for (at, field) in fields.iter_mut().enumerate() {
+            if !field.known.is_meant_for_us() {
+                continue;
+            }
             match field.known {
                 Known::ContentLength => meaning.content_length(field, buf)?,
                 Known::TransferEncoding => meaning.transfer_encoding(field, buf, minor_version)?,
@@ -147,13 +159,21 @@ impl Meaning {
 
 /// A number of decimal digits and nothing else.
 fn digits(text: &[u8]) -> Result<u64, Rule> {
-    if text.contains(&b',') {
-        return Err(Rule::ContentLengthList);
+    let digit = |sum: u64, byte: &u8| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| sum.checked_mul(10)?.checked_add(u64::from(digit)))?
+    };
+    match text.iter().try_fold(0, digit) {
+        Some(sum) if !text.is_empty() => Ok(sum),
+        _ => Err(what_is_no_number(text)),
     }
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return Err(Rule::ContentLengthInvalid);
+}
+
+#[cold]
+fn what_is_no_number(text: &[u8]) -> Rule {
+    match () {
+        () if text.contains(&b',') => Rule::ContentLengthList,
+        () if text.is_empty() || !text.iter().all(u8::is_ascii_digit) => Rule::ContentLengthInvalid,
+        () => Rule::ContentLengthOverflow,
     }
-    text.iter()
-        .try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
-        .ok_or(Rule::ContentLengthOverflow)
 }

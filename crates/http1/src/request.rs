@@ -2,11 +2,13 @@
 
 use crate::bytes::{is_blank, list, token_run};
 use crate::fields::{self, Limits};
+use crate::known::Seen;
 use crate::line::line_end;
 use crate::meaning::Meaning;
+use crate::recall::Recall;
 use crate::response::{Asked, Protocol};
 use crate::target::{self, Target};
-use crate::{Field, Framing, Known, Rule, Span, Status};
+use crate::{Field, Framing, Known, Rule, Span, Status, quick};
 
 /// A method; methods are case-sensitive (RFC 9110 §9.1). CONNECT is refused before it gets here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
@@ -100,6 +102,8 @@ pub struct RequestHead {
     /// The client takes trailers.
     pub takes_trailers: bool,
     protocol: Protocol,
+    seen: Seen,
+    recall: Recall,
 }
 
 impl RequestHead {
@@ -110,9 +114,9 @@ impl RequestHead {
 
     /// Forgets the message and keeps the room.
     pub fn clear(&mut self) {
-        let mut fields = std::mem::take(&mut self.fields);
+        let (mut fields, recall) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.recall));
         fields.clear();
-        *self = Self { fields, ..Self::default() };
+        *self = Self { fields, recall, ..Self::default() };
     }
 
     /// Reads the head at the front of `buf`; one empty line before it is passed over.
@@ -124,19 +128,25 @@ impl RequestHead {
     pub fn parse(&mut self, buf: &[u8], limits: &Limits) -> Result<Status, Rule> {
         self.clear();
         let window = limits.window(buf);
-        let Some((target, begin)) = self.request_line(window)? else {
+        let line = match self.quick_line(window) {
+            Some(line) => Some(line),
+            None => self.request_line(window)?,
+        };
+        let Some((target, begin)) = line else {
             return limits.unfinished(window);
         };
-        let Some(head_len) = fields::read(window, begin, limits, &mut self.fields)? else {
+        let Some((head_len, seen)) = fields::read(window, begin, limits, &mut self.fields, &mut self.recall)?
+        else {
             return limits.unfinished(window);
         };
+        self.seen = seen;
         self.understand(window, target)?;
         Ok(Status::Complete { head_len })
     }
 
     /// The first field of that kind.
     pub fn find(&self, known: Known) -> Option<&Field> {
-        fields::find(&self.fields, known)
+        fields::find(&self.fields, self.seen, known)
     }
 
     /// What the response needs to know of this request.
@@ -148,6 +158,20 @@ impl RequestHead {
     /// absolute target its `authority`; for HTTP/1.0 without Host a name of the forwarder's choice.
     pub fn needs_host(&self) -> bool {
         self.absolute_form || self.find(Known::Host).is_none()
+    }
+
+    /// The same as `request_line` for a line of the usual shape; none for any other.
+    fn quick_line(&mut self, buf: &[u8]) -> Option<(Span, usize)> {
+        let (method, len) = match buf {
+            [b'G', b'E', b'T', b' ', ..] => (Method::Get, 3),
+            [b'P', b'O', b'S', b'T', b' ', ..] => (Method::Post, 4),
+            [b'P', b'U', b'T', b' ', ..] => (Method::Put, 3),
+            _ => return None,
+        };
+        let begin = len + 1;
+        let end = begin + quick::target(buf.get(begin..)?)?;
+        (self.method, self.method_text, self.minor_version) = (method, Span::new(0, len), 1);
+        Some((Span::new(begin, end), end + quick::AFTER_TARGET))
     }
 
     /// The target's span and the index after the request line.
@@ -190,7 +214,7 @@ impl RequestHead {
         self.target = text;
         self.path = path;
         self.absolute_form = authority.is_some();
-        let meaning = Meaning::read(&mut self.fields, buf, self.minor_version)?;
+        let meaning = Meaning::read(&mut self.fields, self.seen, buf, self.minor_version)?;
         let host = self.host(buf, &meaning)?;
         self.authority = authority.unwrap_or(host);
         self.framing = meaning.framing(Framing::Empty);

@@ -2,10 +2,12 @@
 
 use crate::bytes::{list, text_run};
 use crate::fields::{self, Limits};
+use crate::known::Seen;
 use crate::line::line_end;
 use crate::meaning::Meaning;
+use crate::recall::Recall;
 use crate::request::version;
-use crate::{Field, Framing, Known, Rule, Span, Status};
+use crate::{Field, Framing, Known, Rule, Span, Status, quick};
 
 /// Longest protocol name that an upgrade is offered for.
 const PROTOCOL_BYTES: usize = 22;
@@ -72,6 +74,8 @@ pub struct ResponseHead {
     pub upgraded: bool,
     /// Another 1xx: the final response is still to come. Not to be forwarded to HTTP/1.0.
     pub interim: bool,
+    seen: Seen,
+    recall: Recall,
 }
 
 impl ResponseHead {
@@ -82,9 +86,9 @@ impl ResponseHead {
 
     /// Forgets the message and keeps the room.
     pub fn clear(&mut self) {
-        let mut fields = std::mem::take(&mut self.fields);
+        let (mut fields, recall) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.recall));
         fields.clear();
-        *self = Self { fields, ..Self::default() };
+        *self = Self { fields, recall, ..Self::default() };
     }
 
     /// Reads the head at the front of `buf`; nothing may stand before it.
@@ -96,24 +100,39 @@ impl ResponseHead {
     pub fn parse(&mut self, buf: &[u8], limits: &Limits, asked: &Asked) -> Result<Status, Rule> {
         self.clear();
         let window = limits.window(buf);
-        let Some(begin) = self.status_line(window)? else {
+        let begin = match self.quick_line(window) {
+            Some(begin) => Some(begin),
+            None => self.status_line(window)?,
+        };
+        let Some(begin) = begin else {
             return limits.unfinished(window);
         };
-        let Some(head_len) = fields::read(window, begin, limits, &mut self.fields)? else {
+        let Some((head_len, seen)) = fields::read(window, begin, limits, &mut self.fields, &mut self.recall)?
+        else {
             return limits.unfinished(window);
         };
+        self.seen = seen;
         self.understand(window, asked)?;
         Ok(Status::Complete { head_len })
     }
 
     /// The first field of that kind.
     pub fn find(&self, known: Known) -> Option<&Field> {
-        fields::find(&self.fields, known)
+        fields::find(&self.fields, self.seen, known)
+    }
+
+    /// The same as `status_line` for a line of the usual shape; none for any other.
+    fn quick_line(&mut self, buf: &[u8]) -> Option<usize> {
+        let (status, reason) = quick::status_line(buf)?;
+        let begin = b"HTTP/1.1 200 ".len();
+        (self.status, self.minor_version) = (status, 1);
+        self.reason = Span::new(begin, begin + reason);
+        Some(begin + reason + 2)
     }
 
     /// The index after the status line. The space before an empty reason may be missing, as many
     /// servers have it: no reader takes that for something else.
-    fn status_line(&mut self, buf: &[u8]) -> Result<Option<usize>, Rule> {
+    pub(crate) fn status_line(&mut self, buf: &[u8]) -> Result<Option<usize>, Rule> {
         let Some((minor, at)) = version(buf, 0)? else {
             return Ok(None);
         };
@@ -152,7 +171,7 @@ impl ResponseHead {
     }
 
     fn understand(&mut self, buf: &[u8], asked: &Asked) -> Result<(), Rule> {
-        let meaning = Meaning::read(&mut self.fields, buf, self.minor_version)?;
+        let meaning = Meaning::read(&mut self.fields, self.seen, buf, self.minor_version)?;
         let framed = meaning.chunked || meaning.length.is_some();
         self.framing = match self.status {
             100..200 if framed => return Err(Rule::InterimWithFraming),

@@ -2,7 +2,7 @@
 
 use crate::bytes::is_field_value;
 use crate::line::{self, Line};
-use crate::{Field, RequestHead, Span, is_token};
+use crate::{Field, RequestHead, ResponseHead, Span, is_token};
 
 /// What ends the data of a chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";
@@ -32,6 +32,18 @@ pub fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
         out.extend_from_slice(reason);
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// The status line of `head`, which was read from `buf`, as this hop's: like [`status_line`] with
+/// what was checked already.
+pub fn status_line_of(out: &mut Vec<u8>, head: &ResponseHead, buf: &[u8]) {
+    // Where there is a reason, the status stands before it and a CRLF behind it.
+    let text = match head.reason.start().checked_sub(b"200 ".len()) {
+        Some(begin) if !head.reason.is_empty() => Span::new(begin, head.reason.end() + 2).of(buf),
+        _ => return status_line(out, head.status, b""),
+    };
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(text);
 }
 
 /// One field of the forwarder's own. Writes nothing and answers false where name or value could be

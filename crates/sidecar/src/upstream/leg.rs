@@ -292,7 +292,7 @@ impl Leg {
     fn render(&mut self, head: &ResponseHead, direction: Direction) {
         let bytes = self.input.bytes();
         self.rendered.clear();
-        write::status_line(&mut self.rendered, head.status, head.reason.of(bytes));
+        write::status_line_of(&mut self.rendered, head, bytes);
         write::fields(&head.fields, bytes, &mut self.rendered, |field| {
             // An app may not speak in our name; what a peer's sidecar says of a refusal is passed on.
             let said_by_peer = direction == Direction::Outbound && field.known == Known::OutriggerReason;
