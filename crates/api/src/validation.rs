@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Whether the manifests of a folder are in order.
+/// Whether the manifests of a folder, or a scenario's file, are in order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Validation {
     /// [`crate::VERSION`].
     pub version: u32,
-    /// The folder as it was named.
+    /// The folder, or the scenario's file, as it was named.
     pub folder: String,
     /// How many services there are; none where that could not be read.
     pub services: Option<u64>,

@@ -61,7 +61,7 @@ fn no_folder_is_a_mistake_of_usage_and_an_empty_one_a_finding() {
     let dir = tempfile::tempdir().unwrap();
     let (code, _, err) = outrigger(dir.path(), &["validate", "nowhere"]);
     assert_eq!(code, Some(2));
-    assert_eq!(err, "outrigger: nowhere is no folder: name the one with environment.toml\n");
+    assert_eq!(err, "outrigger: nowhere is no folder and no file: name the folder with environment.toml\n");
     let (code, _, err) = outrigger(dir.path(), &["validate", "."]);
     assert_eq!(code, Some(1));
     assert!(err.starts_with("./environment.toml: cannot be read: "), "{err}");
@@ -69,8 +69,26 @@ fn no_folder_is_a_mistake_of_usage_and_an_empty_one_a_finding() {
 }
 
 #[test]
+fn a_scenarios_file_is_checked_as_such() {
+    let (code, out, err) = outrigger(root(), &["validate", "scenarios/slow-back-end.toml"]);
+    assert_eq!((code, out.as_str()), (Some(0), ""));
+    assert_eq!(err, "scenarios/slow-back-end.toml: 1 service, 11 instances, all in order\n");
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("s.toml"), "scenario = \"s\"\nlasts = \"1m\"\nservces = {}\n").unwrap();
+    let (code, _, err) = outrigger(dir.path(), &["validate", "s.toml"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("s.toml:3:1: servces: no such key") && err.contains("did you mean `services`?"),
+        "{err}"
+    );
+    let (code, _, err) = outrigger(root(), &["validate", "examples/shop/environment.toml"]);
+    assert_eq!(code, Some(2));
+    assert!(err.ends_with("is checked with its folder: name that\n"), "{err}");
+}
+
+#[test]
 fn the_schemas_that_are_printed_are_those_that_are_published() {
-    for manifest in ["environment", "service"] {
+    for manifest in ["environment", "service", "scenario"] {
         let (code, out, _) = outrigger(root(), &["schema", manifest]);
         let published = fs::read_to_string(root().join(format!("docs/schema/{manifest}.json"))).unwrap();
         assert_eq!((code, out), (Some(0), published));

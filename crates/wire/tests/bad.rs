@@ -5,7 +5,7 @@ use model::Preset;
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
-use wire::files::{Problems, decode_environment, decode_service, load};
+use wire::files::{Problems, decode_environment, decode_scenario, decode_service, load};
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad")
@@ -14,6 +14,7 @@ fn corpus() -> PathBuf {
 fn problems(kind: &str, text: &str, file: &str) -> Option<Problems> {
     match kind {
         "environment" => decode_environment(text, file).err(),
+        "scenario" => decode_scenario(text, file).err(),
         _ => decode_service(text, file, Preset::Default).err(),
     }
 }
@@ -69,7 +70,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let text = String::from_utf8_lossy(&bytes);
-        for kind in ["environment", "service"] {
+        for kind in ["environment", "service", "scenario"] {
             let _ = problems(kind, &text, "random.toml").map(|p| p.to_string());
         }
     }
@@ -89,7 +90,7 @@ proptest! {
             bytes.splice(at..end, with.bytes());
         }
         let text = String::from_utf8_lossy(&bytes);
-        for kind in ["environment", "service"] {
+        for kind in ["environment", "service", "scenario"] {
             let _ = problems(kind, &text, "damaged.toml").map(|p| p.to_string());
         }
     }

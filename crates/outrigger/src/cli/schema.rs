@@ -20,12 +20,15 @@ enum Which {
     Environment,
     /// `service.toml`.
     Service,
+    /// A scenario's file.
+    Scenario,
 }
 
 pub(crate) fn run(args: &SchemaArgs) -> Outcome {
     let manifest = match args.manifest {
         Which::Environment => Manifest::Environment,
         Which::Service => Manifest::Service,
+        Which::Scenario => Manifest::Scenario,
     };
     write!(io::stdout(), "{}", schema(manifest))?;
     Ok(ExitCode::SUCCESS)

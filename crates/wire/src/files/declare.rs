@@ -41,7 +41,27 @@ pub(crate) enum Kind {
         least: Duration,
         most: Duration,
     },
+    /// A number with a unit of its own, whole or not.
+    Number {
+        least: f64,
+        most: f64,
+    },
+    /// A whole number that may be below zero.
+    Signed {
+        least: i64,
+        most: i64,
+    },
     Share,
+    /// The name of something that only the file itself speaks of.
+    Label,
+    /// `"11:55"` or `"11:55:30"`.
+    TimeOfDay,
+    /// A point in time of a run: a time of day, or a duration since its beginning.
+    When,
+    /// A number, or points in time with numbers, joined by straight lines.
+    Curve {
+        most: f64,
+    },
     Word(&'static [&'static str]),
     /// An IP address and a port.
     Address,
@@ -57,11 +77,15 @@ pub(crate) enum Kind {
         of: &'static Kind,
         least: usize,
     },
+    /// A list of exactly two.
+    Pair(&'static Kind),
     Table(&'static [Field]),
     /// `false`, or a table.
     OffOr(&'static [Field]),
     /// `false`, or a value that is no table.
     FalseOr(&'static Kind),
+    /// A value, or a table.
+    Either(&'static Kind, &'static [Field]),
     /// A table whose keys are chosen by the writer, at least `least` of them.
     Map {
         keys: &'static Kind,
@@ -103,3 +127,6 @@ pub(crate) const fn between_ms(least: u64, most: u64) -> Kind {
 pub(crate) const fn whole(least: u64) -> Kind {
     Kind::Whole { least, most: u32::MAX as u64 }
 }
+
+/// The moments of a curve.
+pub(crate) static WHEN: Kind = Kind::When;

@@ -3,7 +3,7 @@
 //! The two are apart so that reading can be plain: a value that is missing or wrong has been reported by the time
 //! somebody asks for it, and is simply not there.
 
-use super::declare::{Field, Kind, Need};
+use super::declare::{Field, Kind, Need, WHEN};
 use super::mend;
 use super::problem::{Problem, Problems, Source};
 use super::scalar;
@@ -82,7 +82,7 @@ impl Decoder<'_> {
     fn check(&mut self, node: &Node, kind: &'static Kind, path: &str, mend: &dyn Fn() -> String) {
         match (kind, &node.value) {
             (Kind::OffOr(_) | Kind::FalseOr(_), Value::Flag(false)) => {}
-            (Kind::Table(shape) | Kind::OffOr(shape), Value::Table(entries)) => {
+            (Kind::Table(shape) | Kind::OffOr(shape) | Kind::Either(_, shape), Value::Table(entries)) => {
                 self.check_table(entries, &node.span, shape, path);
             }
             (Kind::List { of, least }, Value::List(items)) => {
@@ -92,6 +92,17 @@ impl Decoder<'_> {
                 for (at, item) in items.iter().enumerate() {
                     let mend = || format!("write {}", mend::example(of));
                     self.check(item, of, &format!("{path}[{at}]"), &mend);
+                }
+            }
+            (Kind::Pair(of), Value::List(items)) if items.len() == 2 => {
+                for (at, item) in items.iter().enumerate() {
+                    let mend = || format!("write {}", mend::example(of));
+                    self.check(item, of, &format!("{path}[{at}]"), &mend);
+                }
+            }
+            (Kind::Curve { most }, Value::List(points)) if !points.is_empty() => {
+                for (at, point) in points.iter().enumerate() {
+                    self.check_point(point, *most, &format!("{path}[{at}]"));
                 }
             }
             (Kind::Map { keys, of, least }, Value::Table(entries)) => {
@@ -115,6 +126,31 @@ impl Decoder<'_> {
                     let mend = mend::guess(self.source.format, kind, &node.value, path).unwrap_or_else(mend);
                     self.report(&node.span, path, message, mend);
                 }
+            }
+        }
+    }
+
+    /// A point of a curve: a time and a number.
+    fn check_point(&mut self, point: &Node, most: f64, path: &str) {
+        let mend = || "write a time and a number: [\"11:55\", 1.5]".to_owned();
+        match &point.value {
+            Value::List(pair) => match pair.as_slice() {
+                [when, number] => {
+                    self.check(when, &WHEN, &format!("{path}[0]"), &mend);
+                    if !as_number(&number.value).is_some_and(|n| (0.0..=most).contains(&n)) {
+                        let found = self.found(number);
+                        let message = format!("expected a number from 0 to {most}, found {found}");
+                        self.report(&number.span, &format!("{path}[1]"), message, mend());
+                    }
+                }
+                _ => {
+                    let message = format!("expected a time and a number, found {} values", pair.len());
+                    self.report(&point.span, path, message, mend());
+                }
+            },
+            _ => {
+                let message = format!("expected a time and a number, found {}", self.found(point));
+                self.report(&point.span, path, message, mend());
             }
         }
     }
@@ -181,6 +217,14 @@ pub(crate) fn expected(kind: &Kind) -> String {
             let (least, most) = (scalar::duration_text(*least), scalar::duration_text(*most));
             format!("a duration from {least} to {most} such as \"5s\" or \"250ms\"")
         }
+        Kind::Number { least, most } => format!("a number from {least} to {most}"),
+        Kind::Signed { least, most } => format!("a whole number from {least} to {most}"),
+        Kind::Label => "a name in quotes".to_owned(),
+        Kind::TimeOfDay => "a time of day such as \"11:55\"".to_owned(),
+        Kind::When => "a time such as \"11:55\", or \"15s\" after the start".to_owned(),
+        Kind::Curve { most } => {
+            format!("a number from 0 to {most}, or a list of points such as [[\"11:50\", 1], [\"12:00\", 2]]")
+        }
         Kind::Share => "a share from 0 to 1 such as \"10%\" or 0.1".to_owned(),
         Kind::Word(words) => {
             let quoted: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
@@ -195,6 +239,8 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Variable => "a variable's name".to_owned(),
         Kind::List { least: 0, .. } => "a list".to_owned(),
         Kind::List { .. } => "a list of one or more".to_owned(),
+        Kind::Pair(of) => format!("two values, each {}", expected(of)),
+        Kind::Either(of, _) => format!("{}, or a table", expected(of)),
         Kind::Table(_) | Kind::Map { .. } => "a table".to_owned(),
         Kind::OffOr(_) => "false or a table".to_owned(),
         Kind::FalseOr(of) => format!("false or {}", expected(of)),
@@ -205,7 +251,14 @@ pub(crate) fn expected(kind: &Kind) -> String {
 /// little.
 fn scalar_fits(kind: &Kind, value: &Value) -> Result<(), Option<String>> {
     let fits = match (kind, value) {
-        (Kind::FalseOr(of), _) => return scalar_fits(of, value),
+        (Kind::FalseOr(of) | Kind::Either(of, _), _) => return scalar_fits(of, value),
+        (Kind::Number { least, most }, _) => as_number(value).is_some_and(|n| (*least..=*most).contains(&n)),
+        (Kind::Curve { most }, _) => as_number(value).is_some_and(|n| (0.0..=*most).contains(&n)),
+        (Kind::Signed { least, most }, Value::Whole(n)) => {
+            (i128::from(*least)..=i128::from(*most)).contains(n)
+        }
+        (Kind::TimeOfDay, Value::Text(text)) => scalar::time_of_day(text).is_some(),
+        (Kind::When, Value::Text(text)) => scalar::when(text).is_some(),
         (Kind::Flag, Value::Flag(_)) => true,
         (Kind::Whole { least, most }, Value::Whole(n)) => {
             (i128::from(*least)..=i128::from(*most)).contains(n)
@@ -217,7 +270,13 @@ fn scalar_fits(kind: &Kind, value: &Value) -> Result<(), Option<String>> {
         (Kind::Word(words), Value::Text(text)) => words.contains(&text.as_str()),
         (Kind::Address, Value::Text(text)) => text.parse::<SocketAddr>().is_ok(),
         (
-            Kind::Text | Kind::Name | Kind::Folder | Kind::UrlPath | Kind::Prefix | Kind::Variable,
+            Kind::Text
+            | Kind::Name
+            | Kind::Label
+            | Kind::Folder
+            | Kind::UrlPath
+            | Kind::Prefix
+            | Kind::Variable,
             Value::Text(text),
         ) => {
             return text_fits(kind, text).map_err(Some);
@@ -231,6 +290,15 @@ fn scalar_fits(kind: &Kind, value: &Value) -> Result<(), Option<String>> {
 pub(crate) fn text_fits(kind: &Kind, text: &str) -> Result<(), String> {
     match kind {
         Kind::Name => ServiceName::new(text).map(|_| ()).map_err(|bad| format!("{text:?} is no name: {bad}")),
+        Kind::Label => {
+            let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+            let ends = text.starts_with('-') || text.ends_with('-');
+            if text.is_empty() || text.len() > 63 || ends || !text.bytes().all(word) {
+                Err(format!("{text:?} is no name: 1 to 63 letters, digits and `-`, no `-` at the ends"))
+            } else {
+                Ok(())
+            }
+        }
         Kind::Text if text.contains('\0') => Err("text may not have a NUL character".to_owned()),
         Kind::Folder => {
             let odd = |part: &str| part.is_empty() || part == ".." || part.contains(['\\', '\0']);
@@ -258,6 +326,16 @@ pub(crate) fn text_fits(kind: &Kind, text: &str) -> Result<(), String> {
             }
         }
         _ => Ok(()),
+    }
+}
+
+/// A number, whole or not.
+pub(crate) fn as_number(value: &Value) -> Option<f64> {
+    match value {
+        #[allow(clippy::cast_precision_loss)] // Whoever asks for less than a whole does not mind.
+        Value::Whole(n) => Some(*n as f64),
+        Value::Real(n) => Some(*n),
+        _ => None,
     }
 }
 
@@ -371,6 +449,25 @@ impl<'a> View<'a> {
         self.whole(key).and_then(|n| u32::try_from(n).ok())
     }
 
+    pub(crate) fn number(&self, key: &str) -> Option<f64> {
+        as_number(&self.get(key)?.value)
+    }
+
+    pub(crate) fn signed32(&self, key: &str) -> Option<i32> {
+        match self.get(key)?.value {
+            Value::Whole(n) => i32::try_from(n).ok(),
+            _ => None,
+        }
+    }
+
+    /// The two values of a list of exactly two.
+    pub(crate) fn pair(&self, key: &str) -> Option<(&'a Node, &'a Node)> {
+        match self.list(key) {
+            [first, second] => Some((first, second)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
         scalar::duration(self.text(key)?)
     }
@@ -386,7 +483,9 @@ impl<'a> View<'a> {
 
     pub(crate) fn table(&self, key: &str) -> Option<View<'a>> {
         match self.kind(key)? {
-            Kind::Table(shape) | Kind::OffOr(shape) => View::of(self.get(key)?, shape, self.path_of(key)),
+            Kind::Table(shape) | Kind::OffOr(shape) | Kind::Either(_, shape) => {
+                View::of(self.get(key)?, shape, self.path_of(key))
+            }
             _ => None,
         }
     }

@@ -4,35 +4,52 @@ use super::declare::{Field, Kind, Need};
 use super::decoder::join;
 use super::scalar::duration_text;
 use super::schema::{Manifest, default};
+use super::settings::POLICIES;
+use model::scenario::SERIES;
 
 /// One table for each table of `manifest`.
 fn tables(manifest: Manifest) -> String {
     let mut out = String::new();
-    table(manifest.shape(), "", &mut out);
+    let policies: &'static [Field] = &POLICIES;
+    // In a scenario they are told of elsewhere.
+    let mut told = if manifest == Manifest::Scenario { vec![policies] } else { Vec::new() };
+    table(manifest.shape(), "", &mut told, &mut out);
     out
 }
 
-fn table(fields: &'static [Field], path: &str, out: &mut String) {
-    let heading = if path.is_empty() { "### At the top".to_owned() } else { format!("### `[{path}]`") };
+/// One table, and those below it. What stands in several places is told once.
+fn table(fields: &'static [Field], path: &str, told: &mut Vec<&'static [Field]>, out: &mut String) {
+    if told.iter().any(|t| std::ptr::eq(*t, fields)) {
+        return;
+    }
+    told.push(fields);
+    let heading = match path {
+        "" => "### At the top".to_owned(),
+        list if list.ends_with("[]") => format!("### `[[{}]]`", list.trim_end_matches("[]")),
+        path => format!("### `[{path}]`"),
+    };
     out.push_str(&format!("\n{heading}\n| key | holds | default | meaning |\n|---|---|---|---|\n"));
     for field in fields {
         let path = join(path, field.key);
         let about = field.about.replace('|', "\\|");
         let row =
-            format!("| `{}` | {} | {} | {about} |\n", field.key, holds(&field.kind), told(field, &path));
+            format!("| `{}` | {} | {} | {about} |\n", field.key, holds(&field.kind), without(field, &path));
         out.push_str(&row);
     }
     for field in fields {
         let path = join(path, field.key);
         match &field.kind {
-            Kind::Table(inner) | Kind::OffOr(inner) => table(inner, &path, out),
-            Kind::Map { of: Kind::Table(inner), .. } => table(inner, &format!("{path}.NAME"), out),
+            Kind::Table(inner) | Kind::OffOr(inner) | Kind::Either(_, inner) => {
+                table(inner, &path, told, out)
+            }
+            Kind::Map { of: Kind::Table(inner), .. } => table(inner, &format!("{path}.NAME"), told, out),
+            Kind::List { of: Kind::Table(inner), .. } => table(inner, &format!("{path}[]"), told, out),
             _ => {}
         }
     }
 }
 
-fn told(field: &Field, path: &str) -> String {
+fn without(field: &Field, path: &str) -> String {
     match (field.need, default(field, path)) {
         (Need::Required, _) => "required".to_owned(),
         (_, Some(value)) => format!("`{value}`"),
@@ -50,6 +67,14 @@ fn holds(kind: &Kind) -> String {
         Kind::Duration { least, most } => {
             format!("duration, {} to {}", duration_text(*least), duration_text(*most))
         }
+        Kind::Number { least, most } => format!("number from {least} to {most}"),
+        Kind::Signed { least, most } => format!("whole number from {least} to {most}"),
+        Kind::Label => "name".to_owned(),
+        Kind::TimeOfDay => "time of day".to_owned(),
+        Kind::When => "time".to_owned(),
+        Kind::Curve { .. } => "number, or list of points `[time, number]`".to_owned(),
+        Kind::Pair(of) => format!("list of two: {}", holds(of)),
+        Kind::Either(of, _) => format!("{}, or a table", holds(of)),
         Kind::Share => "share".to_owned(),
         Kind::Word(words) => words.iter().map(|w| format!("`\"{w}\"`")).collect::<Vec<_>>().join(", "),
         Kind::Address => "address and port".to_owned(),
@@ -69,14 +94,35 @@ fn holds(kind: &Kind) -> String {
 #[test]
 #[allow(clippy::unwrap_used)]
 fn the_guides_tables_are_current() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/manifests.md");
-    let mut text = std::fs::read_to_string(path).unwrap();
-    for manifest in Manifest::ALL {
-        let (begin, end) =
-            (format!("<!-- keys of {}.toml: made by a test -->", manifest.word()), "<!-- end of keys -->");
-        let from = text.find(&begin).unwrap() + begin.len();
-        let to = from + text[from..].find(end).unwrap();
-        text.replace_range(from..to, &format!("\n{}\n", tables(manifest)));
+    let pages = [
+        ("../../docs/guide/manifests.md", &[Manifest::Environment, Manifest::Service][..]),
+        ("../../docs/guide/scenarios.md", &[Manifest::Scenario][..]),
+    ];
+    for (page, manifests) in pages {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        let mut text = std::fs::read_to_string(path).unwrap();
+        for manifest in manifests {
+            replace(&mut text, &format!("keys of {}.toml", manifest.word()), &tables(*manifest));
+        }
+        if manifests.contains(&Manifest::Scenario) {
+            replace(&mut text, "series", &series());
+        }
+        super::golden(page, &text);
     }
-    super::golden("../../docs/guide/manifests.md", &text);
+}
+
+/// Puts `made` between the marks of `what`.
+#[allow(clippy::unwrap_used)]
+fn replace(text: &mut String, what: &str, made: &str) {
+    let begin = format!("<!-- {what}: made by a test -->");
+    let end = format!("<!-- end of {} -->", what.split(' ').next().unwrap());
+    let from = text.find(&begin).unwrap() + begin.len();
+    let to = from + text[from..].find(&end).unwrap();
+    text.replace_range(from..to, &format!("\n{made}\n"));
+}
+
+/// The table of series.
+fn series() -> String {
+    let rows = SERIES.iter().map(|(name, about)| format!("| `{name}` | {about} |\n"));
+    format!("\n| series | what it is |\n|---|---|\n{}", rows.collect::<String>())
 }

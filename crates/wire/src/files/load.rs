@@ -108,7 +108,7 @@ pub fn decode_service(text: &str, file: &str, base: Preset) -> Result<ServiceMan
 }
 
 /// A problem for what cannot be: no manifest, and nothing wrong with it.
-fn gone(file: &Path) -> Problems {
+pub(crate) fn gone(file: &Path) -> Problems {
     Problems::one(unreadable(file, "cannot be read", ""))
 }
 
@@ -127,7 +127,7 @@ fn unreadable(file: &Path, message: &str, mend: &str) -> Problem {
 }
 
 /// The text of a file. Bytes that are no UTF-8 are a problem and are replaced.
-fn read_source(file: &Path) -> (Option<Source>, Vec<Problem>) {
+pub(crate) fn read_source(file: &Path) -> (Option<Source>, Vec<Problem>) {
     let bytes = match read_bytes(file) {
         Ok(bytes) => bytes,
         Err((message, mend)) => return (None, vec![unreadable(file, &message, &mend)]),

@@ -1,7 +1,7 @@
 //! How to mend a mistake: what to write instead, guessed from what stands there where that can be guessed.
 
 use super::declare::{Field, Kind};
-use super::decoder::nearest;
+use super::decoder::{as_number, nearest};
 use super::problem::Format;
 use super::scalar;
 use super::tree::Value;
@@ -62,6 +62,13 @@ pub(crate) fn example(kind: &Kind) -> String {
         Kind::Duration { least, .. } => {
             format!("\"{}\"", scalar::duration_text((*least).max(Duration::from_secs(1))))
         }
+        Kind::Number { least, .. } => least.max(1.0).to_string(),
+        Kind::Signed { .. } => "1".to_owned(),
+        Kind::Label => "\"name\"".to_owned(),
+        Kind::TimeOfDay | Kind::When => "\"11:55\"".to_owned(),
+        Kind::Curve { .. } => "[[\"11:50\", 100], [\"12:00\", 200]]".to_owned(),
+        Kind::Pair(of) => format!("[{0}, {0}]", example(of)),
+        Kind::Either(of, _) => example(of),
         Kind::Share => "\"10%\"".to_owned(),
         Kind::Word(words) => format!("\"{}\"", words.first().copied().unwrap_or_default()),
         Kind::Address => "\"127.0.0.1:8080\"".to_owned(),
@@ -92,11 +99,22 @@ pub(crate) fn guess(format: Format, kind: &Kind, value: &Value, path: &str) -> O
     let write = |text: String| Some(write(format, path, &text));
     let quoted = |text: String| write(format!("{text:?}"));
     match (kind, value) {
-        (Kind::FalseOr(of), _) => guess(format, of, value, path),
+        (Kind::FalseOr(of) | Kind::Either(of, _), _) => guess(format, of, value, path),
         (Kind::Duration { least, most }, _) => {
             quoted(scalar::duration_text(duration(value)?.clamp(*least, *most)))
         }
         (Kind::Share, Value::Whole(n)) if (2..=100).contains(n) => quoted(format!("{n}%")),
+        (Kind::Number { least, most }, Value::Text(text)) => {
+            let n = text.trim().parse::<f64>().ok().filter(|n| (least..=most).contains(&n))?;
+            write(n.to_string())
+        }
+        (Kind::Number { least, most }, Value::Whole(_) | Value::Real(_)) => {
+            let n = as_number(value).filter(|n| !n.is_nan())?;
+            write(n.clamp(*least, *most).to_string())
+        }
+        (Kind::Signed { least, most }, Value::Whole(n)) => {
+            write((*n).clamp(i128::from(*least), i128::from(*most)).to_string())
+        }
         (Kind::Whole { least, most }, Value::Text(text)) => {
             let n = text.trim().parse::<u64>().ok().filter(|n| (least..=most).contains(&n))?;
             write(n.to_string())

@@ -12,6 +12,7 @@ mod manifest;
 mod mend;
 mod problem;
 mod scalar;
+mod scenario;
 mod schema;
 mod settings;
 mod snapshot;
@@ -19,6 +20,7 @@ mod tree;
 
 pub use load::{decode_environment, decode_service, load, load_service};
 pub use problem::{Problem, Problems};
+pub use scenario::{decode_scenario, load_scenario};
 pub use schema::{Manifest, schema};
 pub use snapshot::{decode_snapshot, encode_snapshot};
 

@@ -1,6 +1,6 @@
 //! Values with a unit as text: durations (`"250ms"`) and shares (`"10%"`).
 
-use model::Share;
+use model::{Share, TimeOfDay};
 use std::time::Duration;
 
 /// Units of a duration, longest first, with their nanoseconds.
@@ -44,6 +44,31 @@ pub(crate) fn duration_text(value: Duration) -> String {
     fits.map_or_else(String::new, |(unit, each)| format!("{}{unit}", nanos / each))
 }
 
+/// A point in time of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum When {
+    /// When it is so late.
+    Clock(TimeOfDay),
+    /// So long after the beginning.
+    After(Duration),
+}
+
+/// Reads `11:55` or `11:55:30`.
+pub(crate) fn time_of_day(text: &str) -> Option<TimeOfDay> {
+    let mut parts = text.split(':').map(|part| {
+        let digits = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| part.parse::<u32>().ok()).flatten()
+    });
+    let (hours, minutes) = (parts.next()??, parts.next()??);
+    let seconds = parts.next().unwrap_or(Some(0))?;
+    if parts.next().is_some() { None } else { TimeOfDay::new(hours, minutes, seconds) }
+}
+
+/// Reads a time of day or a duration.
+pub(crate) fn when(text: &str) -> Option<When> {
+    time_of_day(text).map(When::Clock).or_else(|| duration(text).map(When::After))
+}
+
 /// Reads `"10%"`.
 pub(crate) fn share(text: &str) -> Option<Share> {
     let number = text.trim().strip_suffix('%')?.trim_end();
@@ -79,6 +104,18 @@ mod tests {
         ] {
             assert_eq!(duration(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn times_are_of_the_day_or_since_the_beginning() {
+        for (text, want) in [("11:55", Some(42_900)), ("00:00:01", Some(1)), ("23:59:59", Some(86_399))] {
+            assert_eq!(time_of_day(text).map(TimeOfDay::seconds), want);
+        }
+        for bad in ["24:00", "11", "1:55", "11:60", "11:55:00:00", "11:55:", ":55", "+1:55", ""] {
+            assert_eq!(time_of_day(bad), None, "{bad}");
+        }
+        assert_eq!(when("15s"), Some(When::After(Duration::from_secs(15))));
+        assert!(matches!(when("11:55"), Some(When::Clock(_))));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::declare::{Field, Kind, Need};
 use super::manifest::{ENVIRONMENT, SERVICE};
+use super::scenario::SCENARIO;
 use super::settings;
 use model::{Preset, Settings};
 use serde_json::{Map, Value, json};
@@ -13,17 +14,20 @@ pub enum Manifest {
     Environment,
     /// `service.toml`.
     Service,
+    /// A scenario's file, whatever its name.
+    Scenario,
 }
 
 impl Manifest {
     /// Every manifest.
-    pub const ALL: [Manifest; 2] = [Manifest::Environment, Manifest::Service];
+    pub const ALL: [Manifest; 3] = [Manifest::Environment, Manifest::Service, Manifest::Scenario];
 
     /// The word for it, its file's name without the ending.
     pub const fn word(self) -> &'static str {
         match self {
             Manifest::Environment => "environment",
             Manifest::Service => "service",
+            Manifest::Scenario => "scenario",
         }
     }
 
@@ -36,6 +40,7 @@ impl Manifest {
         match self {
             Manifest::Environment => &ENVIRONMENT,
             Manifest::Service => &SERVICE,
+            Manifest::Scenario => &SCENARIO,
         }
     }
 }
@@ -86,7 +91,9 @@ pub(crate) fn default(field: &Field, path: &str) -> Option<Value> {
         (Need::Preset, Kind::Word(words)) if words.contains(&Preset::Default.word()) => None,
         (Need::Preset, kind) => {
             let settings = serde_json::to_value(settings::encode(&Settings::default())).ok()?;
-            let found = path.split('.').skip(1).try_fold(&settings, |at, key| at.get(key))?;
+            // Elsewhere they stand below other tables, and mean what a preset says that the file names.
+            let found =
+                path.strip_prefix("policies.")?.split('.').try_fold(&settings, |at, key| at.get(key))?;
             match kind {
                 Kind::OffOr(_) => found.as_bool().map(Value::Bool),
                 Kind::Share | Kind::FalseOr(Kind::Share) if found.is_number() => {
@@ -104,12 +111,27 @@ fn of_kind(kind: &'static Kind, path: &str) -> Value {
         Kind::Text => json!({ "type": "string" }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Whole { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Number { least, most } => json!({ "type": "number", "minimum": least, "maximum": most }),
+        Kind::Signed { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Curve { most } => {
+            let number = json!({ "type": "number", "minimum": 0, "maximum": most });
+            let parts = [json!({ "type": "string", "pattern": pattern(&Kind::When) }), number.clone()];
+            let point = json!({ "type": "array", "prefixItems": parts, "minItems": 2, "maxItems": 2 });
+            json!({ "anyOf": [number, { "type": "array", "items": point, "minItems": 1 }] })
+        }
+        Kind::Pair(of) => {
+            json!({ "type": "array", "items": of_kind(of, path), "minItems": 2, "maxItems": 2 })
+        }
+        Kind::Either(of, fields) => json!({ "anyOf": [of_kind(of, path), table(fields, path)] }),
         Kind::Share => json!({ "anyOf": [
             { "type": "number", "minimum": 0, "maximum": 1 },
             { "type": "string", "pattern": "^\\s*(100(\\.0*)?|[0-9]{1,2}(\\.[0-9]*)?|0*\\.[0-9]+)\\s*%\\s*$" },
         ] }),
         Kind::Word(words) => json!({ "enum": words }),
         Kind::Name
+        | Kind::Label
+        | Kind::TimeOfDay
+        | Kind::When
         | Kind::Duration { .. }
         | Kind::Address
         | Kind::Folder
@@ -146,6 +168,9 @@ fn at_least(schema: &mut Value, word: &str, least: usize) {
 fn pattern(kind: &Kind) -> &'static str {
     match kind {
         Kind::Name => "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
+        Kind::Label => "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
+        Kind::TimeOfDay => "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$",
+        Kind::When => "^(([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?|\\s*([0-9]+(h|ms|us|ns|m|s))+\\s*)$",
         Kind::Duration { .. } => "^\\s*([0-9]+(h|ms|us|ns|m|s))+\\s*$",
         Kind::Address => "^(\\[.+\\]|[0-9.]+):[0-9]+$",
         Kind::Folder => "^[^/\\\\]([^\\\\]*[^\\\\])?$",

@@ -3,7 +3,7 @@
 
 use super::super::problem::{Format, Source};
 use super::super::tree;
-use super::super::{decode_environment, decode_service, golden};
+use super::super::{decode_environment, decode_scenario, decode_service, golden};
 use super::*;
 use regex_lite::Regex;
 use std::path::Path;
@@ -59,6 +59,10 @@ fn accepts(schema: &Value, value: &Value) -> bool {
         "propertyNames" => value.as_object().is_none_or(|v| v.keys().all(|key| accepts(rule, &json!(key)))),
         "minProperties" => value.as_object().is_none_or(|v| v.len() as u64 >= rule.as_u64().unwrap()),
         "items" => value.as_array().is_none_or(|v| v.iter().all(|item| accepts(rule, item))),
+        "prefixItems" => value.as_array().is_none_or(|v| {
+            v.iter().zip(rule.as_array().unwrap()).all(|(item, schema)| accepts(schema, item))
+        }),
+        "maxItems" => value.as_array().is_none_or(|v| v.len() as u64 <= rule.as_u64().unwrap()),
         "minItems" => value.as_array().is_none_or(|v| v.len() as u64 >= rule.as_u64().unwrap()),
         "minimum" => value.as_f64().is_none_or(|v| v >= rule.as_f64().unwrap()),
         "maximum" => value.as_f64().is_none_or(|v| v <= rule.as_f64().unwrap()),
@@ -78,6 +82,7 @@ fn decodes(manifest: Manifest, text: &str) -> bool {
     match manifest {
         Manifest::Environment => decode_environment(text, "f").is_ok(),
         Manifest::Service => decode_service(text, "f", Preset::Default).is_ok(),
+        Manifest::Scenario => decode_scenario(text, "f").is_ok(),
     }
 }
 
@@ -90,7 +95,11 @@ fn the_published_schemas_are_current() {
 }
 
 /// Mistakes that no schema can see: what does not fit together, what is out of a text's range.
-const BEYOND_A_SCHEMA: [&str; 6] = [
+const BEYOND_A_SCHEMA: [&str; 10] = [
+    "scenario-graph.toml",
+    "scenario-many-calls.toml",
+    "scenario-names.toml",
+    "scenario-room.toml",
     "environment-routes.toml",
     "service-breaker-that-cannot-trip.toml",
     "service-job-with-probes.toml",
@@ -120,7 +129,9 @@ const VALUES: &str = "0 | 1 | 2 | -1 | 1001 | 0.0 | 0.5 | 1.0 | 1.5 | true | fal
     | '100%' | '100.1%' | '.5%' | '0.%' | '%' | '5s' | ' 5s ' | '1m30s' | '1m1m' | '5' | '25h' | '0s' | '1500us' | '/' \
     | '/a?b' | '/a b' | 'a/b' | 'a/b/' | '/a' | '.' | '..' | '127.0.0.1:80' | '[::1]:80' | 'localhost:80' | '127.0.0.1' \
     | 'default' | 'pick+breaker' | 'job' | 'bulk' | 'round-robin' | [] | ['a'] | ['a', 1] | [['a']] | {} | { A = 'x' } \
-    | { a-b = 'x' } | { '/' = 'a' } | { after = '1s' } | { in-flight = 1, queue = 0 } | 1979-05-27";
+    | { a-b = 'x' } | ['1s', '2s'] | [1, 3] | [['5s', 1], ['6s', 2.5]] | [['5s']] | '00:01' | '00:01:02' | '24:00' \
+    | { v = { to = 'a' } } | { mean = '1ms' } | [{ to = 'b' }] | [{ at = '1s', kill = { service = 'a' } }] | { share = 1, after = '1s' } \
+    | 500 | 1.5e300 | -0.5 | { '/' = 'a' } | { after = '1s' } | { in-flight = 1, queue = 0 } | 1979-05-27";
 
 const ENVIRONMENT_KEYS: &str = "name edge.listen edge.routes defaults.policies services services.a.path \
     services.a.instances services.a.policies services.a.environment services.a.odd";
@@ -131,9 +142,31 @@ const SERVICE_KEYS: &str = "description kind importance run.command run.build ru
     policies.retry.tries policies.retry.try-timeout policies.retry.stacked \
     policies.breaker.slow-factor policies.ejection.share-at-most policies.slow-start policies.odd";
 
+const SCENARIO_KEYS: &str = "scenario about starts lasts scale policies fleet network.delay network.loss \
+    compartments.c.cores compartments.c.may-borrow-from services.a.instances services.a.range services.a.compartment \
+    services.a.threads services.a.start.takes services.a.start.warm-up services.a.neighbours.drawn-again \
+    services.a.routes services.a.routes.r.cpu services.a.routes.r.cpu.mean services.a.routes.r.calls caches.c.skew \
+    clients.h.demand clients.h.posts clients.h.reload clients.h.policies.retry clients.h.visits \
+    clients.h.visits.v.weight clients.h.visits.v.to faults operators acceptance.A.seeds acceptance.A.lines odd";
+
+const SCENARIO_BESIDE: &str = "scenario = 's'
+lasts = '5m'
+services.a.routes.r.cpu = '1ms'
+compartments.c.nodes = 99
+compartments.c.cores = 99
+clients.h.demand = 1
+clients.h.visits.v.to = 'a'
+acceptance.A.lines = [{ name = 'n', series = 'a.cpu', at = '5s', at-most = 1 }]
+caches.c.keys = 10
+caches.c.holds = 10
+services.a.neighbours.share = 0
+services.a.neighbours.speed = 1
+services.a.neighbours.drawn-again = ['1s', '2s']
+clients.h.human = true";
+
 /// What a manifest needs beside `key`.
-fn beside(manifest: Manifest, key: &str) -> &'static str {
-    match (manifest, key) {
+fn beside(manifest: Manifest, key: &str) -> String {
+    let text = match (manifest, key) {
         (Manifest::Environment, "name") => "services.a = {}",
         (Manifest::Environment, "services") => "name = 'e'",
         (Manifest::Environment, "edge.listen") => "name = 'e'\nedge.routes.'/' = 'a'\nservices.a = {}",
@@ -141,13 +174,27 @@ fn beside(manifest: Manifest, key: &str) -> &'static str {
         (Manifest::Environment, _) => "name = 'e'\nservices.a = {}",
         (Manifest::Service, "run.command") => "name = 'a'",
         (Manifest::Service, _) => "name = 'a'\nrun.command = ['a']",
-    }
+        (Manifest::Scenario, key) => {
+            let with = format!("services.a.instances = 2\n{SCENARIO_BESIDE}");
+            let below = |a: &str, b: &str| {
+                a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let named = |line: &str| line.split(" =").next().unwrap_or_default().to_owned();
+            let kept = |line: &&str| !below(&named(line), key) && !below(key, &named(line));
+            return with.lines().filter(kept).collect::<Vec<_>>().join("\n");
+        }
+    };
+    text.to_owned()
 }
 
 #[test]
 fn the_schemas_accept_what_the_decoder_accepts() {
     let (mut both, mut neither) = (0, 0);
-    for (manifest, keys) in [(Manifest::Environment, ENVIRONMENT_KEYS), (Manifest::Service, SERVICE_KEYS)] {
+    for (manifest, keys) in [
+        (Manifest::Environment, ENVIRONMENT_KEYS),
+        (Manifest::Service, SERVICE_KEYS),
+        (Manifest::Scenario, SCENARIO_KEYS),
+    ] {
         let schema = parsed(manifest);
         for (key, value) in keys.split(' ').flat_map(|key| VALUES.split(" | ").map(move |value| (key, value)))
         {
