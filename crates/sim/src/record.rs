@@ -75,6 +75,8 @@ pub(crate) struct Recorder {
     hash: u64,
     clients: Vec<ClientsRecord>,
     people: Window,
+    /// Of every service: what the second under way has counted.
+    seconds: Vec<ServiceSecond>,
     /// By place; the last place is for the services without series of their own.
     services: Vec<ServiceRecord>,
     place: Vec<u32>,
@@ -125,21 +127,21 @@ struct SiteSeries {
 #[derive(Debug)]
 struct ServiceRecord {
     index: Option<usize>,
-    second: ServiceSecond,
     times: Window,
     ratio: Ratio,
     /// By [`SERVICE_SERIES`].
     series: Vec<Vec<f32>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct ServiceSecond {
-    arrivals: u32,
-    served: u32,
-    failed: u32,
-    calls: u32,
-    attempts: u32,
-    refused: u32,
+/// What a second has counted of a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct ServiceSecond {
+    pub(crate) arrivals: u32,
+    pub(crate) served: u32,
+    pub(crate) failed: u32,
+    pub(crate) calls: u32,
+    pub(crate) attempts: u32,
+    pub(crate) refused: u32,
     kills: u32,
     killed_young: u32,
     progressing_killed: u32,
@@ -250,6 +252,7 @@ impl Recorder {
                 .map(|c| ClientsRecord { human: c.human, ..Default::default() })
                 .collect(),
             people: Window::new(),
+            seconds: vec![ServiceSecond::default(); scenario.services.len()],
             services,
             place,
             compartments: vec![Default::default(); scenario.compartments.len()],
@@ -373,6 +376,11 @@ impl Recorder {
         self.log(now, Occurrence::Killed { service, instance, reason, healthy_for: victim.healthy_for });
     }
 
+    /// What the second under way has counted of a service so far.
+    pub(crate) fn counted(&self, service: usize) -> ServiceSecond {
+        self.seconds[service]
+    }
+
     /// Something happened that people want to read.
     pub(crate) fn log(&mut self, now: Moment, what: Occurrence) {
         self.mix(now, Kind::Entry, digest(&what), 0);
@@ -395,12 +403,15 @@ impl Recorder {
         mut compartment: impl FnMut(usize) -> CompartmentGauges,
     ) {
         let (mut calls, mut attempts) = (0, 0);
-        for record in &mut self.services {
-            calls += record.second.calls;
-            attempts += record.second.attempts;
-            let gauges = record.index.map(&mut service);
-            record.close(gauges);
+        for second in &self.seconds {
+            calls += second.calls;
+            attempts += second.attempts;
         }
+        for record in &mut self.services {
+            let Some(index) = record.index else { continue };
+            record.close(self.seconds[index], service(index));
+        }
+        self.seconds.fill(ServiceSecond::default());
         for (index, series) in self.compartments.iter_mut().enumerate() {
             let gauges = compartment(index);
             series[0].push(gauges.reserved as f32);
@@ -460,7 +471,7 @@ impl Recorder {
     }
 
     fn second(&mut self, service: usize) -> &mut ServiceSecond {
-        &mut self.services[self.place[service] as usize].second
+        &mut self.seconds[service]
     }
 
     /// Rotate, exclusive or, multiply (the mix of Firefox's hash maps), twice.
@@ -573,19 +584,13 @@ impl ServiceRecord {
     fn new(index: Option<usize>) -> ServiceRecord {
         ServiceRecord {
             index,
-            second: ServiceSecond::default(),
             times: Window::new(),
             ratio: Ratio::default(),
             series: vec![Vec::new(); SERVICE_SERIES.len()],
         }
     }
 
-    fn close(&mut self, gauges: Option<ServiceGauges>) {
-        let second = std::mem::take(&mut self.second);
-        let Some(gauges) = gauges else {
-            self.times.tick();
-            return;
-        };
+    fn close(&mut self, second: ServiceSecond, gauges: ServiceGauges) {
         let (p50, p99) = self.times.median_and_99th();
         self.times.tick();
         let values: [f32; SERVICE_SERIES.len()] = [
