@@ -159,10 +159,10 @@ pub struct Limit {
 }
 
 /// How many requests one key (an identity, a route, an edge) may send: so many a second, and so many at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rate {
-    /// Lasting, on average; 0: none at all.
-    pub per_second: u32,
+    /// Lasting, on average; what is not above 0: none at all.
+    pub per_second: f64,
     /// At once, by somebody who was quiet before: at least 1.
     pub burst: u32,
 }

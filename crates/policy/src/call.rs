@@ -43,11 +43,13 @@
 //! **Slots.** A call holds a slot from [`Step::Open`] to its end; a tunnel gives it back at once. Whatever happens, the
 //! call's last event gives it back: see the property test in `tests/any_sequence.rs`.
 
+mod again;
+
 use crate::admit::Verdict;
 use crate::books::Outcome;
-use crate::retry::{back_off, hedge_at};
+use crate::retry::back_off;
 use crate::{Answer, Attempt, Books, CallId, Dice, Ending, EndpointKey, Event, Reached, Step, Why};
-use model::{Importance, Moment, Reason, Retry, Retryable, Timeouts};
+use model::{Importance, Moment, Reason, Timeouts};
 use std::time::Duration;
 
 /// What a call begins with.
@@ -147,15 +149,6 @@ struct Try {
 
 const NOT_TRIED: Try =
     Try { to: EndpointKey { slot: u32::MAX, generation: 0 }, began: Moment::ZERO, live: false, drop: None };
-
-/// Where a further attempt may go, and when.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Again {
-    /// At once, if it goes elsewhere.
-    at_once: bool,
-    /// Where the last was, if there is nowhere else.
-    same: bool,
-}
 
 impl Call {
     /// A call that begins now.
@@ -277,7 +270,7 @@ impl Call {
         };
         self.settle(attempt, books, now, outcome);
         if let Some(reason) = answer.refusal
-            && let Some(again) = self.after_refusal(reason, insists(books))
+            && let Some(again) = self.after_refusal(reason, books)
             && (self.tries[attempt.other() as usize].live || self.again(again, books, now))
         {
             self.reason = reason;
@@ -287,18 +280,6 @@ impl Call {
         }
         self.give_up_on(attempt.other(), Why::Lost, books, now);
         self.at = At::Answered { attempt, upgraded: answer.upgraded };
-    }
-
-    /// Where to go after a refusal by the peer's sidecar, if anywhere.
-    fn after_refusal(&self, reason: Reason, insists: bool) -> Option<Again> {
-        match reason.retryable() {
-            Retryable::Yes => {
-                Some(Again { at_once: true, same: insists || reason != Reason::ConnectTimeout })
-            }
-            Retryable::Elsewhere => Some(Again { at_once: true, same: false }),
-            Retryable::Idempotent if self.idempotent => Some(Again { at_once: false, same: insists }),
-            Retryable::Idempotent | Retryable::Later | Retryable::No => None,
-        }
     }
 
     fn on_broke(
@@ -317,28 +298,6 @@ impl Call {
         }
         self.settle(attempt, books, now, Outcome::Broke(reason));
         self.go_on_without(attempt, reached, reason, books, now);
-    }
-
-    /// An attempt has failed: the other one goes on, or another one follows, or that was it.
-    fn go_on_without(
-        &mut self,
-        attempt: Attempt,
-        reached: Reached,
-        reason: Reason,
-        books: &mut Books,
-        now: Moment,
-    ) {
-        self.reason = reason;
-        if self.tries[attempt.other() as usize].live {
-            return;
-        }
-        let unsent = reached <= Reached::Connection;
-        let same = (unsent && reason != Reason::ConnectTimeout) || insists(books);
-        if (unsent || self.idempotent) && self.again(Again { at_once: unsent, same }, books, now) {
-            self.retried_connection |= unsent;
-        } else {
-            self.refuse(reason, books, now);
-        }
     }
 
     fn on_ended(&mut self, ending: Ending, books: &mut Books, now: Moment) {
@@ -443,12 +402,6 @@ impl Call {
         &self.tries[usize::from(self.opened.saturating_sub(1) % 2)]
     }
 
-    /// Until when the connection of an attempt that begins now must stand.
-    fn give_up(&self, books: &Books, now: Moment) -> Moment {
-        let connect = try_timeout(books).map_or(self.connect, |time| time.min(self.connect));
-        now.after(connect).min(self.deadline)
-    }
-
     /// Until when there is nothing to do but wait for an answer; none if there is something to do.
     fn wait(&mut self, books: &mut Books, now: Moment) -> Option<Moment> {
         if now >= self.deadline {
@@ -458,18 +411,14 @@ impl Call {
             self.refuse(Reason::ResponseTimeout, books, now);
             return None;
         }
-        let mut until = self.deadline;
-        if let Some(time) = try_timeout(books).filter(|_| self.copy == Copied::Whole) {
-            let over = [Attempt::First, Attempt::Second].map(|attempt| self.over_at(attempt, time));
-            until = until.min(over[0]).min(over[1]);
-            if now >= until {
-                self.time_out(time, books, now);
-                return None;
-            }
+        let over = self.next_over_at(books);
+        if now >= over {
+            self.time_out(books, now);
+            return None;
         }
         let hedge = self.hedge_at(books);
         if now < hedge {
-            return Some(until.min(hedge));
+            return Some(self.deadline.min(over).min(hedge));
         }
         if books.has_fit_other(self.tries[0].to) && books.withdraw(now) {
             self.at = At::Ready { same: false };
@@ -477,48 +426,6 @@ impl Call {
             self.no_hedge = true;
         }
         None
-    }
-
-    /// When an attempt that is under way has had its time.
-    fn over_at(&self, attempt: Attempt, time: Duration) -> Moment {
-        let tried = &self.tries[attempt as usize];
-        if tried.live { tried.began.max(self.whole).after(time) } else { Moment::NEVER }
-    }
-
-    /// Abandons the attempts that have had their time.
-    fn time_out(&mut self, time: Duration, books: &mut Books, now: Moment) {
-        for attempt in [Attempt::First, Attempt::Second] {
-            if now >= self.over_at(attempt, time) {
-                self.settle(attempt, books, now, Outcome::Broke(Reason::ResponseTimeout));
-                self.tries[attempt as usize].drop = Some(Why::TryTimeout);
-                self.go_on_without(attempt, Reached::Bytes, Reason::ResponseTimeout, books, now);
-            }
-        }
-    }
-
-    /// When a second attempt begins beside the first.
-    fn hedge_at(&self, books: &Books) -> Moment {
-        let may = self.opened == 1 && !self.nested && !self.no_hedge && self.idempotent;
-        if !may || self.copy != Copied::Whole {
-            return Moment::NEVER;
-        }
-        hedge_at(books.settings().hedge.as_ref(), self.tries[0].began, books.shed())
-    }
-
-    /// Makes ready for another attempt, if there may be one.
-    fn again(&mut self, again: Again, books: &mut Books, now: Moment) -> bool {
-        let Some(rule) = &books.settings().retry else { return false };
-        let spent = self.opened >= rule.tries || (self.nested && !rule.stacked) || self.copy == Copied::Lost;
-        if spent || now >= self.deadline {
-            return false;
-        }
-        let elsewhere = books.has_other(self.last().to);
-        if !(elsewhere || again.same) || !books.withdraw(now) {
-            return false;
-        }
-        let same = again.same && !elsewhere;
-        self.at = if again.at_once && elsewhere { At::Ready { same } } else { At::Again { same } };
-        true
     }
 
     /// Abandons an attempt that has not answered.
@@ -555,16 +462,6 @@ impl Call {
             books.queue().leave(limit, now);
         }
     }
-}
-
-/// How long an attempt has, if that is bounded.
-fn try_timeout(books: &Books) -> Option<Duration> {
-    books.settings().retry.as_ref().and_then(|rule| rule.try_timeout)
-}
-
-/// Whether the only endpoint is to be asked again, too.
-fn insists(books: &Books) -> bool {
-    books.settings().retry.as_ref().is_some_and(Retry::insists)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod latency;
 
+use crate::checks;
 use crate::choice::Choice;
 use crate::report::{Entry, Occurrence, Outcome, Report};
 use latency::{SECONDS, Window};
@@ -467,6 +468,7 @@ impl Recorder {
             put(name, "reserved", reserved);
             put(name, "used", used);
         }
+        report.broken.extend(checks::check(&report));
         report
     }
 

@@ -22,7 +22,7 @@
 //!
 //! ```
 //! # use policy::admit::{Allowance, Verdict}; use model::{Moment, Rate};
-//! let (rule, at) = (Rate { per_second: 10, burst: 2 }, Moment::from_millis);
+//! let (rule, at) = (Rate { per_second: 10.0, burst: 2 }, Moment::from_millis);
 //! let mut key = Allowance::default();
 //! let mut goes = |ms| key.on_call(&rule, at(ms)) == Verdict::Go;
 //! assert_eq!([0, 0, 0, 99, 100, 101].map(|ms| goes(ms)), [true, true, false, false, true, false]);
@@ -66,7 +66,8 @@ impl Allowance {
 
 /// The time between two requests that come evenly, in nanoseconds.
 fn interval(rule: &Rate) -> Option<u64> {
-    (rule.per_second > 0).then(|| 1_000_000_000u64.div_ceil(u64::from(rule.per_second)))
+    // A float that is too large becomes the largest number: longer than anything lives.
+    (rule.per_second > 0.0).then(|| ((1e9 / rule.per_second).ceil() as u64).max(1))
 }
 
 #[cfg(test)]
@@ -86,28 +87,28 @@ mod tests {
 
     #[test]
     fn the_table_holds() {
-        let rule = Rate { per_second: 10, burst: 5 };
+        let rule = Rate { per_second: 10.0, burst: 5 };
         let mut key = Allowance::default();
         let now = Moment::from_millis(1_000);
         let at_once = (0..20).filter(|_| key.on_call(&rule, now) == Verdict::Go).count();
         assert_eq!(at_once, 5);
         // 10/s, the first of them at once, and the 4 others of the burst.
         assert_eq!(through(rule, 20, 60), 604);
-        let peak = through(Rate { per_second: 2_200, burst: 220 }, 2_810, 60) as f64 / (2_810.0 * 60.0);
+        let peak = through(Rate { per_second: 2_200.0, burst: 220 }, 2_810, 60) as f64 / (2_810.0 * 60.0);
         assert!((0.782..0.785).contains(&peak), "{peak}");
     }
 
     #[test]
     fn what_stays_below_the_rate_is_never_refused() {
         for burst in [0, 1, 7] {
-            assert_eq!(through(Rate { per_second: 1_000, burst }, 1_000, 10), 10_000, "burst {burst}");
-            assert_eq!(through(Rate { per_second: 1_000, burst }, 333, 10), 3_330, "burst {burst}");
+            assert_eq!(through(Rate { per_second: 1_000.0, burst }, 1_000, 10), 10_000, "burst {burst}");
+            assert_eq!(through(Rate { per_second: 1_000.0, burst }, 333, 10), 3_330, "burst {burst}");
         }
     }
 
     #[test]
     fn refusals_cost_nothing_and_say_when_to_come_back() {
-        let rule = Rate { per_second: 4, burst: 1 };
+        let rule = Rate { per_second: 4.0, burst: 1 };
         let (mut patient, mut eager) = (Allowance::default(), Allowance::default());
         let at = Moment::from_millis;
         assert_eq!(patient.on_call(&rule, at(10)), eager.on_call(&rule, at(10)));
@@ -121,19 +122,25 @@ mod tests {
 
     #[test]
     fn any_figures_do() {
-        let none = Rate { per_second: 0, burst: 9 };
         let mut key = Allowance::default();
-        assert_eq!(key.on_call(&none, Moment::NEVER), Verdict::Refuse(Reason::RateOverLimit));
-        assert_eq!(key.next_at(&none), Moment::NEVER);
-        let all = Rate { per_second: u32::MAX, burst: u32::MAX };
+        for per_second in [0.0, -1.0, f64::NAN, f64::NEG_INFINITY] {
+            let none = Rate { per_second, burst: 9 };
+            assert_eq!(key.on_call(&none, Moment::NEVER), Verdict::Refuse(Reason::RateOverLimit));
+            assert_eq!(key.next_at(&none), Moment::NEVER);
+        }
+        let once = Rate { per_second: f64::MIN_POSITIVE, burst: 1 };
+        assert_eq!(Allowance::default().on_call(&once, Moment::ZERO), Verdict::Go);
+        let daily = Rate { per_second: 1.0 / 86_400.0, burst: 1 };
+        assert_eq!(through(daily, 1, 86_401), 2);
+        let all = Rate { per_second: f64::INFINITY, burst: u32::MAX };
         assert_eq!(key.on_call(&all, Moment::ZERO), Verdict::Go);
         assert_eq!(key.on_call(&all, Moment::NEVER), Verdict::Go);
         assert_eq!(key.on_call(&all, Moment::ZERO), Verdict::Refuse(Reason::RateOverLimit));
         // A new rate holds at once.
-        let slow = Rate { per_second: 1, burst: 1 };
+        let slow = Rate { per_second: 1.0, burst: 1 };
         let mut key = Allowance::default();
         assert_eq!(key.on_call(&slow, Moment::from_millis(5)), Verdict::Go);
         assert_eq!(key.next_at(&slow), Moment::from_millis(1_005));
-        assert_eq!(key.next_at(&Rate { per_second: 1, burst: 2 }), Moment::from_millis(5));
+        assert_eq!(key.next_at(&Rate { per_second: 1.0, burst: 2 }), Moment::from_millis(5));
     }
 }
