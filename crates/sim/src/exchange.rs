@@ -46,11 +46,12 @@ impl Exchange<'_> {
     }
 
     pub(crate) fn open(&mut self, attempt: Attempt, to: EndpointKey, give_up: Moment) {
-        let World { flights, desks, agenda, network, record, .. } = &mut *self.world;
+        let World { flights, desks, agenda, network, record, services, .. } = &mut *self.world;
         let flight = &mut flights[self.slot];
         let desk = &mut desks[flight.desk as usize];
         let now = agenda.now();
         record.on_attempt(now, desk.service as usize);
+        services[desk.service as usize].counts.attempts += 1;
         flight.opened += 1;
         if flight.ended != Ended::No {
             record.on_broken("no attempt begins after the answer".to_owned());
@@ -70,9 +71,9 @@ impl Exchange<'_> {
 
     /// An app does not notice that nobody waits any more: what it has accepted it works off.
     pub(crate) fn drop_attempt(&mut self, attempt: Attempt, _why: Why) {
-        let (now, service) = (self.world.agenda.now(), self.flight().service as usize);
+        let service = self.flight().service;
         if std::mem::take(&mut self.flight().tags[attempt as usize]) > 0 {
-            self.world.record.on_failed(now, service);
+            self.world.attempt_failed(service);
         }
     }
 
@@ -91,6 +92,7 @@ impl Exchange<'_> {
     pub(crate) fn refuse(&mut self, reason: Reason, _retry_after: Option<Duration>) {
         let (now, service) = (self.world.agenda.now(), self.flight().service as usize);
         self.world.record.on_refused(now, service, reason);
+        self.world.services[service].counts.refused += 1;
         self.end(Ended::Refused(reason));
     }
 

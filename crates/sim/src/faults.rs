@@ -48,7 +48,7 @@ impl World {
         self.faults[number as usize] = Begun { on: true, whom: whom.clone() };
         match &fault.what {
             Trouble::Kill(_) => whom.into_iter().for_each(|i| self.dies(i)),
-            Trouble::LoseNodes(compartment, nodes) => self.lose_nodes(*compartment, *nodes),
+            Trouble::LoseNodes(compartment, nodes) => self.fleet_loses_nodes(*compartment, *nodes),
             Trouble::Network(network) => self.network.set(Some(*network)),
             Trouble::Flush(cache, share) => self.caches[*cache].flush(*share),
             _ => whom.into_iter().for_each(|i| self.fall_ill(i)),
@@ -107,30 +107,15 @@ impl World {
             self.record.log(self.agenda.now(), what);
         }
         self.kill(instance);
-        self.start(service);
+        self.fleet_lost(service, instance);
     }
-
-    fn lose_nodes(&mut self, _compartment: usize, _nodes: u32) {}
 
     /// People do something.
     pub(crate) fn operator_acts(&mut self, number: u32) {
         let now = self.agenda.now();
         let deed = self.scenario.operators[number as usize].what.clone();
         self.record.log(now, Occurrence::Operator(self.deed_in_words(&deed)));
-        if let Deed::Scale(service, by) = deed {
-            self.scale_by(service as u32, by);
-        }
-    }
-
-    fn scale_by(&mut self, service: u32, by: i32) {
-        for _ in 0..by {
-            self.start(service);
-        }
-        for _ in by..0 {
-            if let Some(last) = self.services[service as usize].members.last() {
-                self.stop(*last, "operator");
-            }
-        }
+        self.fleet_ordered(&deed);
     }
 
     fn whose(&self, those: Those) -> String {

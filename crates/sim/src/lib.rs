@@ -23,6 +23,7 @@ mod drive;
 mod exchange;
 mod faults;
 pub mod first;
+mod fleet;
 mod flight;
 #[allow(dead_code, reason = "the fleet that probes comes next")]
 mod layout;
@@ -37,6 +38,7 @@ pub mod scenario;
 mod service;
 mod shuffle;
 mod workload;
+#[allow(dead_code, reason = "the fleet that has times of its own comes next")]
 mod world;
 
 pub use choice::{Choice, Component};

@@ -121,6 +121,10 @@ pub(crate) enum Happening {
     FaultEnds {
         number: u32,
     },
+    /// A moment that the fleet waits for has come.
+    Fleet {
+        what: u32,
+    },
     /// People act.
     Operator {
         number: u32,
@@ -231,6 +235,7 @@ impl World {
             }
         }
         self.agenda.at(Moment::from_millis(1_000), Happening::Second);
+        self.fleet_begins();
         self.open_doors();
     }
 
@@ -282,7 +287,8 @@ impl World {
                 self.broke(flight, tag, reached, World::reason_of(reached));
             }
             Happening::Started { instance } => self.started(instance),
-            Happening::Probed { .. } => {}
+            Happening::Probed { number, well } => self.fleet_probed(number, well),
+            Happening::Fleet { what } => self.fleet_acts(what),
             Happening::Lot { lot } => self.draw_neighbours(lot),
             Happening::FaultBegins { number } => self.fault_begins(number),
             Happening::FaultEnds { number } => self.fault_ends(number),
@@ -295,6 +301,7 @@ impl World {
     pub(crate) fn begin_flight(&mut self, errand: Errand) {
         let now = self.agenda.now();
         self.record.on_call(now, errand.service as usize);
+        self.services[errand.service as usize].counts.calls += 1;
         let remaining = (errand.deadline != Moment::NEVER).then(|| now.until(errand.deadline));
         let mut ask = Ask {
             id: CallId(0),

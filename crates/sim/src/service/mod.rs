@@ -3,10 +3,12 @@
 pub(crate) mod instance;
 mod job;
 mod life;
+pub(crate) mod seen;
 mod work;
 
 pub(crate) use instance::{Instance, Stage};
 pub(crate) use job::{Job, Jobs, Serves};
+pub(crate) use seen::Counts;
 
 /// A service.
 #[derive(Debug, Default)]
@@ -19,4 +21,6 @@ pub(crate) struct Service {
     pub(crate) version: u32,
     /// How many there have ever been.
     pub(crate) begun: u32,
+    /// What its callers' sidecars have counted.
+    pub(crate) counts: Counts,
 }

@@ -340,16 +340,22 @@ impl World {
         let there = &mut self.flights[flight.slot];
         there.status = status;
         if status >= 500 {
-            self.record.on_failed(self.agenda.now(), there.service as usize);
+            let service = there.service;
+            self.attempt_failed(service);
         }
         let answer = Answer { status, upgraded: false, refusal: None, long: false };
         self.tell(flight, Event::Head { attempt, answer });
     }
 
+    pub(crate) fn attempt_failed(&mut self, service: u32) {
+        self.record.on_failed(self.agenda.now(), service as usize);
+        self.services[service as usize].counts.failed += 1;
+    }
+
     /// An attempt has come to grief.
     pub(crate) fn broke(&mut self, flight: Key, tag: u8, reached: Reached, reason: Reason) {
         let Some(attempt) = self.take_tag(flight, tag) else { return };
-        self.record.on_failed(self.agenda.now(), self.flights[flight.slot].service as usize);
+        self.attempt_failed(self.flights[flight.slot].service);
         self.tell(flight, Event::Broke { attempt, reached, reason });
     }
 }
