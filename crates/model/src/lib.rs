@@ -5,7 +5,7 @@
 //! them into these types or says what is wrong with them.
 
 mod endpoint;
-mod fleet;
+pub mod fleet;
 mod importance;
 mod manifest;
 mod name;

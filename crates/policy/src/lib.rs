@@ -14,6 +14,10 @@
 //! | [`health::Outlier`] | when an endpoint is taken out after failures in a row |
 //! | [`retry::Budget`], [`retry::back_off`], [`retry::hedge_at`] | whether there may be another attempt, and when |
 //! | `books/judge.rs` | what the end of an attempt teaches each of them |
+//! | [`fleet::autoscale`] | how many instances a service has, and which get theirs first |
+//! | [`fleet::placement`] | on which node an instance runs, and who gives way |
+//! | [`fleet::reservation`] | what is reserved for an instance, and what is taken back at once |
+//! | [`fleet::watchdog`] | which instance is killed: one that is dead, not one that is slow |
 //! | [`tape`] | all of it in text, to be played again |
 //!
 //! # Dictionary
@@ -36,6 +40,7 @@ pub mod admit;
 mod books;
 mod call;
 mod dice;
+pub mod fleet;
 pub mod health;
 mod note;
 pub mod pick;
