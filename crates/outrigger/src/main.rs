@@ -3,7 +3,6 @@
 //! Text for people goes to stderr, data to stdout, so that every command can stand in a pipe.
 
 mod cli;
-mod drill;
 
 use std::process::ExitCode;
 

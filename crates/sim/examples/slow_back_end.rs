@@ -3,7 +3,9 @@
 //! `cargo run --release -p sim --example slow_back_end -- [--json] [--seed N] [--hedge MS]`
 
 use model::{Hedge, Preset};
-use sim::first::{Report, slow_back_end, slow_back_end_with};
+use sim::report::{Occurrence, Outcome};
+use sim::scenario::slow_back_end;
+use sim::{Choice, Report, play};
 use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,52 +13,50 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let value = |name: &str| arguments.iter().position(|a| a == name).and_then(|i| arguments.get(i + 1));
     let seed = value("--seed").map_or(Ok(1), |text| text.parse())?;
     let json = arguments.iter().any(|a| a == "--json");
+    let mut scenario = slow_back_end();
     for preset in [Preset::RoundRobin, Preset::Pick, Preset::PickAndBreaker, Preset::Default] {
-        print(&slow_back_end(preset, seed), json);
+        let choice = Choice::preset(&scenario, preset, scenario.fleet);
+        print(preset.word(), &play(&scenario, &choice, seed), json);
     }
     if let Some(after) = value("--hedge") {
         let hedge = Some(Hedge { after: Duration::from_millis(after.parse()?) });
-        let settings = model::Settings { hedge, ..Preset::Default.settings() };
-        print(&slow_back_end_with(settings, "default+hedge", seed), json);
+        scenario.clients[0].policies = model::Settings { hedge, ..Preset::Default.settings() };
+        print("default+hedge", &play(&scenario, &Choice::own(&scenario), seed), json);
     }
     Ok(())
 }
 
-fn print(report: &Report, json: bool) {
-    let (share, requests) = (report.success_share(), report.requests());
-    let percentile = |p| report.percentile(p).unwrap_or_default().as_micros();
+/// The highest value of a series, in milliseconds.
+fn worst(report: &Report, series: &str) -> f64 {
+    report.series[series].iter().fold(0.0, |worst: f64, v| worst.max(f64::from(*v))) * 1e3
+}
+
+fn print(policies: &str, report: &Report, json: bool) {
+    let requests: u64 = report.outcomes.values().sum();
+    let good = report.outcomes.get(&Outcome::Success).copied().unwrap_or(0);
+    let share = good as f64 / requests as f64;
+    let attempts = worst(report, "back-end.attempts") / 1e3;
+    let (p50, p99) = (worst(report, "site.p50"), worst(report, "site.p99"));
     if json {
-        let failures: Vec<String> =
+        let outcomes: Vec<String> =
             report.outcomes.iter().map(|(outcome, n)| format!("\"{}\":{n}", outcome.word())).collect();
         println!(
-            "{{\"figure\":\"slow_backend\",\"schema\":1,\"policies\":\"{}\",\"seed\":{},\"success_share\":{share},\
-             \"sent\":{requests},\"attempts\":{},\"outcomes\":{{{}}},\
-             \"latency_us\":{{\"p50\":{},\"p99\":{},\"p999\":{}}}}}",
-            report.name,
+            "{{\"figure\":\"slow_backend\",\"schema\":2,\"policies\":\"{policies}\",\"seed\":{},\"success_share\":{share},\
+             \"sent\":{requests},\"attempts_per_call\":{attempts:.4},\"outcomes\":{{{}}},\
+             \"worst_ms\":{{\"p50\":{p50:.1},\"p99\":{p99:.1}}}}}",
             report.seed,
-            report.attempts,
-            failures.join(","),
-            percentile(0.5),
-            percentile(0.99),
-            percentile(0.999),
+            outcomes.join(","),
         );
         return;
     }
-    let failed = requests - report.outcomes.get(&sim::first::Outcome::Success).copied().unwrap_or(0);
     println!(
-        "{:<14} {:9.4} % of {requests} succeeded, {failed} did not; {} attempts; p99 {} ms",
-        report.name,
+        "{policies:<14} {:9.4} % of {requests} succeeded, {} did not; {attempts:.3} attempts for each at worst; p99 {p99:.0} ms at worst",
         share * 100.0,
-        report.attempts,
-        percentile(0.99) / 1000,
+        requests - good,
     );
-    for note in &report.notes {
-        let handle = note.handle.map_or_else(|| "all".into(), |h| format!("instance {h}"));
-        println!(
-            "    {:7.3} s  {handle} {} ({})",
-            note.at.as_nanos() as f64 / 1e9,
-            note.change.word(),
-            note.cause.word()
-        );
+    for entry in &report.log {
+        if let Occurrence::Note { change, cause, .. } = entry.what {
+            println!("    {:7.3} s  {change} ({cause})", entry.at.as_nanos() as f64 / 1e9);
+        }
     }
 }

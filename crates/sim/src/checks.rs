@@ -140,6 +140,12 @@ impl Budgets {
         self.of(books).1 += 1;
     }
 
+    /// So many of both in the books with this number.
+    pub(crate) fn enter(&mut self, books: u32, calls: u32, extra: u32) {
+        let entry = self.of(books);
+        *entry = (entry.0 + calls, entry.1 + extra);
+    }
+
     fn of(&mut self, books: u32) -> &mut (u32, u32) {
         let books = books as usize;
         if self.books.len() <= books {

@@ -1,9 +1,10 @@
 //! The books of one sidecar for one service that it calls, with the dice and the network that belong to them.
 
 use crate::chance::{Chance, Source, seed_of};
+use crate::checks::Budgets;
 use crate::layout::Link;
 use crate::service::Service;
-use model::{Moment, Settings};
+use model::{Moment, Retry, Settings};
 use policy::tape::{self, Line};
 use policy::{Books, Streams};
 use std::rc::Rc;
@@ -21,6 +22,9 @@ pub(crate) struct Desk {
     pub(crate) service: u32,
     /// Whose sidecar it is: the service and the instance; none: clients'.
     pub(crate) caller: Option<(u32, u32)>,
+    /// Calls, and attempts beyond the first of each: the budget's naive model looks at them in the end.
+    pub(crate) calls: u32,
+    pub(crate) extra: u32,
     /// Which list of instances the books follow.
     version: u32,
 }
@@ -32,17 +36,28 @@ impl Desk {
         (seed, entity): (u64, u64),
         number: u32,
         caller: Option<(u32, u32)>,
+        now: Moment,
     ) -> Desk {
         Desk {
-            books: Books::new(&link.settings, Moment::ZERO),
+            books: Books::new(&link.settings, now),
             dice: Streams::new(seed_of(seed, Source::Policies, entity)),
             chance: Chance::of(seed, Source::Network, entity),
             settings: link.settings.clone(),
             number,
             service: link.service,
             caller,
+            calls: 0,
+            extra: 0,
             version: 0,
         }
+    }
+
+    /// In words, if more extra attempts were made than the budget allows.
+    pub(crate) fn overdrawn(&self, now: Moment) -> Option<String> {
+        let mut budgets = Budgets::default();
+        budgets.enter(0, self.calls, self.extra);
+        let hedges = self.settings.hedge.map(|_| Retry::default());
+        budgets.check(now, |_| self.settings.retry.or(hedges))
     }
 
     /// The sidecar is gone, and its books with it.

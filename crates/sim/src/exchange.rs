@@ -53,6 +53,7 @@ impl Exchange<'_> {
         record.on_attempt(now, desk.service as usize);
         services[desk.service as usize].counts.attempts += 1;
         flight.opened += 1;
+        desk.extra += u32::from(flight.opened > 1);
         if flight.ended != Ended::No {
             record.on_broken("no attempt begins after the answer".to_owned());
         }

@@ -13,12 +13,12 @@ pub(crate) struct Key {
 impl Key {
     /// As the number of a call in the books.
     pub(crate) fn number(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.slot)
+        u64::from(self.slot) << 32 | u64::from(self.generation)
     }
 
     /// The key that has this number.
     pub(crate) fn of(number: u64) -> Key {
-        Key { slot: number as u32, generation: (number >> 32) as u32 }
+        Key { slot: (number >> 32) as u32, generation: number as u32 }
     }
 }
 

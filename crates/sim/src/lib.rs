@@ -12,7 +12,6 @@
 pub mod ablate;
 pub mod accept;
 mod cache;
-#[allow(dead_code, reason = "scenarios made by lot come next")]
 mod chance;
 #[allow(dead_code, reason = "the world that is checked comes next")]
 mod checks;
@@ -22,7 +21,6 @@ mod desk;
 mod drive;
 mod exchange;
 mod faults;
-pub mod first;
 mod fleet;
 mod flight;
 #[allow(dead_code, reason = "the fleet that probes comes next")]

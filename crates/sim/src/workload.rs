@@ -65,6 +65,47 @@ impl Line {
     }
 }
 
+/// How often each visit is asked for.
+#[derive(Clone, Debug)]
+enum Weights {
+    /// Always the same: the running sums.
+    Level(Vec<f64>),
+    /// It changes with time.
+    Lines(Vec<Line>),
+}
+
+impl Weights {
+    fn new(clients: &Clients) -> Weights {
+        let lines: Vec<Line> = clients.visits.iter().map(|v| Line::new(&v.weight)).collect();
+        if lines.iter().any(|l| l.points.len() > 1) {
+            return Weights::Lines(lines);
+        }
+        let sums = lines.iter().scan(0.0, |sum, line| {
+            *sum += line.value(0.0);
+            Some(*sum)
+        });
+        Weights::Level(sums.collect())
+    }
+
+    /// The visit that a lot in `[0, 1)` falls on at `at` seconds.
+    fn choose(&self, at: f64, lot: f64) -> usize {
+        match self {
+            Weights::Level(sums) => {
+                let lot = lot * sums.last().copied().unwrap_or(0.0);
+                sums.partition_point(|s| *s <= lot).min(sums.len().saturating_sub(1))
+            }
+            Weights::Lines(lines) => {
+                let mut lot = lot * lines.iter().map(|l| l.value(at)).sum::<f64>();
+                let drawn = lines.iter().position(|l| {
+                    lot -= l.value(at);
+                    lot < 0.0
+                });
+                drawn.unwrap_or(lines.len() - 1)
+            }
+        }
+    }
+}
+
 /// How many came in the last ten seconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Recent {
@@ -108,7 +149,7 @@ pub(crate) enum Again {
 #[derive(Debug)]
 pub(crate) struct Crowd {
     demand: Line,
-    weights: Vec<Line>,
+    weights: Weights,
     even: bool,
     arrivals: Chance,
     visits: Chance,
@@ -125,7 +166,7 @@ impl Crowd {
         let stream = |source| Chance::of(seed, source, number);
         Crowd {
             demand: Line::new(&clients.demand),
-            weights: clients.visits.iter().map(|v| Line::new(&v.weight)).collect(),
+            weights: Weights::new(clients),
             even: clients.even,
             arrivals: stream(Source::Arrivals),
             visits: stream(Source::Visits),
@@ -145,17 +186,8 @@ impl Crowd {
     }
 
     fn visit(&mut self, now: Moment) -> u16 {
-        if self.weights.len() == 1 {
-            return 0;
-        }
-        let at = now.as_nanos() as f64 / SECOND;
-        let all: f64 = self.weights.iter().map(|w| w.value(at)).sum();
-        let mut lot = self.visits.part() * all;
-        let drawn = self.weights.iter().position(|w| {
-            lot -= w.value(at);
-            lot < 0.0
-        });
-        drawn.unwrap_or(self.weights.len() - 1) as u16
+        let lot = self.visits.part();
+        self.weights.choose(now.as_nanos() as f64 / SECOND, lot) as u16
     }
 }
 
@@ -325,6 +357,15 @@ mod tests {
         assert!(near(step.reach(0.0, 5.0), 1.0));
         assert!(near(step.reach(0.5, 3.5), 3.1));
         assert_eq!(Line::new(&[(at(1_000), 5.0), (at(1_000), 0.0)]).reach(0.5, 3.0), None);
+    }
+
+    #[test]
+    fn visits_are_chosen_by_their_weights() {
+        let level = Weights::Level(vec![1.0, 1.0, 4.0]);
+        assert_eq!([0.0, 0.24, 0.26, 0.99].map(|lot| level.choose(5.0, lot)), [0, 0, 2, 2]);
+        let lines = vec![Line::new(&[(at(0), 1.0), (at(10_000), 0.0)]), Line::new(&[(at(0), 1.0)])];
+        let lines = Weights::Lines(lines);
+        assert_eq!([(0.0, 0.49), (0.0, 0.51), (10.0, 0.0)].map(|(t, lot)| lines.choose(t, lot)), [0, 1, 1]);
     }
 
     #[test]

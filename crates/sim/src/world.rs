@@ -213,7 +213,7 @@ impl World {
             faults: vec![Begun::default(); scenario.faults.len()],
             record: Recorder::new(scenario, choice, seed),
             tape: tape.then(Tape::default),
-            tells: true,
+            tells: choice.tells_deadlines(),
             scenario: scenario.clone(),
         };
         world.set_the_stage(choice);
@@ -344,6 +344,7 @@ impl World {
         if let Some(tape) = &mut self.tape {
             tape.write(self.desks[errand.desk as usize].number, &Line::Begin { now, ask });
         }
+        self.desks[errand.desk as usize].calls += 1;
         drive(&mut Exchange { world: self, slot: key.slot });
     }
 
@@ -413,7 +414,7 @@ impl World {
     ) -> u32 {
         let number = self.desks_opened;
         self.desks_opened += 1;
-        let desk = Desk::new(link(&self.layout), (self.seed, entity), number, caller);
+        let desk = Desk::new(link(&self.layout), (self.seed, entity), number, caller, self.agenda.now());
         if let Some(tape) = &mut self.tape {
             tape.write(number, &Desk::head(self.seed, entity));
         }
@@ -494,9 +495,11 @@ impl World {
             (flight.caller, flight.ended) = (Caller::Nobody, Ended::Left);
             self.tell(key, Event::CallerGone);
         }
-        let quiet = self.desks.iter().all(|d| d.books.is_quiet());
-        if !quiet || self.flights.live().next().is_some() {
-            self.record.on_broken("nothing is left in flight, pending or waiting".to_owned());
+        for desk in 0..self.desks.len() as u32 {
+            self.close_books(desk);
+        }
+        if self.flights.live().next().is_some() {
+            self.record.on_broken("no call is left over".to_owned());
         }
     }
 }

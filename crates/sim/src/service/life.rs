@@ -148,12 +148,20 @@ impl World {
     }
 
     fn close_desk(&mut self, desk: u32) {
-        let closed = &mut self.desks[desk as usize];
-        if !closed.books.is_quiet() {
-            self.record.on_broken("books of a sidecar that ended are quiet".to_owned());
-        }
-        closed.close();
+        self.close_books(desk);
+        self.desks[desk as usize].close();
         self.free_desks.push(desk);
+    }
+
+    /// Looks at books that nobody uses any more: nothing may be left in them, and their budget must have been kept.
+    pub(crate) fn close_books(&mut self, desk: u32) {
+        let desk = &self.desks[desk as usize];
+        if !desk.books.is_quiet() {
+            self.record.on_broken("nothing is left in flight, pending or waiting".to_owned());
+        }
+        if let Some(overdrawn) = desk.overdrawn(self.agenda.now()) {
+            self.record.on_broken(overdrawn);
+        }
     }
 
     /// Asks the app of an instance whether it answers, through the threads that serve all others: the fleet hears of it
