@@ -68,8 +68,8 @@ pub(crate) async fn connection(
     let _counted = Counted(worker);
     let _ = stream.set_nodelay(true);
     let mut caller = Caller::new(worker, stream, peer);
+    worker.look_at_clock();
     if open >= worker.bounds().connections {
-        caller.wake(worker);
         refuse(worker, &mut caller, Reason::OutOfConnections, None);
         flush(worker, &mut caller).await;
     }
@@ -95,7 +95,16 @@ pub(crate) async fn connection(
 async fn next(worker: &Worker, caller: &mut Caller) -> Next {
     let idle_until = worker.now().after(worker.bounds().caller_idle);
     let mut head_until = Moment::NEVER;
-    poll_fn(|cx| poll_next(worker, caller, cx, idle_until, &mut head_until)).await
+    let mut turns = 0;
+    poll_fn(|cx| {
+        // The first turn goes on from where the request before ended.
+        if turns > 0 {
+            worker.look_at_clock();
+        }
+        turns += 1;
+        poll_next(worker, caller, cx, idle_until, &mut head_until)
+    })
+    .await
 }
 
 fn poll_next(
@@ -105,7 +114,6 @@ fn poll_next(
     idle_until: Moment,
     head_until: &mut Moment,
 ) -> Poll<Next> {
-    worker.look_at_clock();
     loop {
         if !caller.input.is_empty() {
             let parsed = worker.request_head.borrow_mut().parse(caller.input.bytes(), &worker.limits);
@@ -120,8 +128,7 @@ fn poll_next(
         } else if worker.is_draining() {
             return Poll::Ready(Next::Over);
         }
-        caller.wake(worker);
-        if caller.poll_read(cx, worker.limits.head_bytes).is_some() {
+        if caller.poll_read(worker, cx, worker.limits.head_bytes).is_some() {
             continue;
         }
         if caller.gone {
@@ -172,7 +179,7 @@ pub(crate) fn refuse(worker: &Worker, caller: &mut Caller, reason: Reason, rule:
         old: false,
         head: false,
     };
-    respond::write(&mut caller.output.bytes, &refusal, &worker.date());
+    respond::write(caller.room_to_write(worker), &refusal, &worker.date());
     let outcome = Outcome { status: Some(reason.status()), reason: Some(reason), took: Duration::ZERO };
     worker.shared.strays.settle(Method::Other, &outcome);
 }
@@ -210,8 +217,7 @@ async fn linger(worker: &Worker, caller: &mut Caller) {
             let waiting = caller.input.bytes().len();
             left = left.saturating_sub(waiting);
             caller.input.consume(waiting);
-            caller.wake(worker);
-            if caller.poll_read(cx, 8 << 10).is_some() && left > 0 {
+            if caller.poll_read(worker, cx, 8 << 10).is_some() && left > 0 {
                 continue;
             }
             if caller.gone || left == 0 || worker.now() >= until {

@@ -78,7 +78,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// A place without a buffer, for a connection at rest.
+    /// A place without a buffer: it gets one when there is something to be read.
     pub(crate) fn none() -> Input {
         Input { data: Vec::new(), start: 0, end: 0, filled: false }
     }
@@ -100,14 +100,28 @@ impl Input {
         }
     }
 
-    /// Reads what there is, as far as there is room for at most `most` bytes in all. Zero bytes mean the end of
-    /// the stream. Not to be asked when [`Input::is_full`] says that there is no room.
+    /// Gives the buffer back while nothing is in it.
+    pub(crate) fn rest(&mut self, buffers: &Buffers) {
+        if self.is_empty() {
+            buffers.give_input(std::mem::replace(self, Input::none()));
+        }
+    }
+
+    /// Reads what there is, as far as there is room for at most `most` bytes in all, into a buffer of `buffers` where
+    /// it has none: a connection that only waits holds none. Zero bytes mean the end of the stream. Not to be asked when [`Input::is_full`] says that there is no room.
     pub(crate) fn poll_fill<S: Wire>(
         &mut self,
+        buffers: &Buffers,
         cx: &mut Context<'_>,
         stream: &mut S,
         most: usize,
     ) -> Poll<io::Result<usize>> {
+        if self.data.is_empty() {
+            if !stream.poll_may_read(cx) {
+                return Poll::Pending;
+            }
+            *self = buffers.input();
+        }
         self.make_room(most);
         let room = self.data.get_mut(self.end..).unwrap_or_default();
         let count = ready!(stream.poll_recv(cx, room))?;
@@ -145,6 +159,9 @@ mod tests {
     struct Source<'a>(&'a [u8]);
 
     impl Wire for Source<'_> {
+        fn poll_may_read(&mut self, _: &mut Context<'_>) -> bool {
+            true
+        }
         fn poll_recv(&mut self, _: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
             Poll::Ready(self.0.read(room))
         }
@@ -156,14 +173,14 @@ mod tests {
     #[test]
     fn what_is_read_is_kept_in_order_and_room_is_bounded() {
         let pool = Buffers::default();
-        let mut input = pool.input();
+        let mut input = Input::none();
         let mut cx = Context::from_waker(Waker::noop());
         let bytes: Vec<u8> = (0..40_000u32).map(|i| (i % 251) as u8).collect();
         let (mut source, mut seen) = (Source(&bytes), Vec::new());
         let most = 20_000;
         while !source.0.is_empty() || !input.is_empty() {
             if !input.is_full(most) {
-                assert!(input.poll_fill(&mut cx, &mut source, most).is_ready());
+                assert!(input.poll_fill(&pool, &mut cx, &mut source, most).is_ready());
             }
             let take = input.bytes().len().min(777);
             seen.extend_from_slice(&input.bytes()[..take]);

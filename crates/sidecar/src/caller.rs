@@ -109,23 +109,19 @@ impl Caller {
         self.peer_text.0.get(..usize::from(self.peer_text.1)).unwrap_or_default()
     }
 
-    /// Takes buffers for a request.
-    pub(crate) fn wake(&mut self, worker: &Worker) {
-        if self.is_at_rest() {
-            self.input = worker.buffers.input();
-            self.output.bytes = worker.buffers.output();
+    /// Where to append what is to be written.
+    pub(crate) fn room_to_write(&mut self, worker: &Worker) -> &mut Vec<u8> {
+        let room = &mut self.output.bytes;
+        if room.capacity() == 0 {
+            *room = worker.buffers.output();
         }
-    }
-
-    /// Whether it holds no buffers.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        self.output.bytes.capacity() == 0
+        room
     }
 
     /// Gives the buffers back while nothing is in them: a connection at rest costs next to nothing.
     pub(crate) fn rest(&mut self, worker: &Worker) {
-        if self.input.is_empty() && self.output.backlog() == 0 {
-            worker.buffers.give_input(std::mem::replace(&mut self.input, Input::none()));
+        self.input.rest(&worker.buffers);
+        if self.output.backlog() == 0 {
             worker.buffers.give_output(std::mem::take(&mut self.output.bytes));
         }
     }
@@ -139,11 +135,11 @@ impl Caller {
 
     /// Reads what has come, up to `most` bytes in all. `None`: nothing new. An end or an error means that the caller
     /// has gone.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Option<usize> {
+    pub(crate) fn poll_read(&mut self, worker: &Worker, cx: &mut Context<'_>, most: usize) -> Option<usize> {
         if self.gone || self.input.is_full(most) {
             return None;
         }
-        match self.input.poll_fill(cx, &mut self.stream, most) {
+        match self.input.poll_fill(&worker.buffers, cx, &mut self.stream, most) {
             Poll::Pending => None,
             Poll::Ready(Ok(count)) if count > 0 => Some(count),
             Poll::Ready(_) => {
@@ -174,6 +170,9 @@ mod tests {
     struct Slow(usize);
 
     impl Wire for Slow {
+        fn poll_may_read(&mut self, _: &mut Context<'_>) -> bool {
+            false
+        }
         fn poll_recv(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
             Poll::Pending
         }

@@ -34,10 +34,25 @@ struct State {
 /// So many notes are kept.
 const NOTES_KEPT: usize = 32;
 
-/// What is to be done next, with the address where one is needed.
+/// What is to be done next, with the address where one is needed, and how many attempts the call has made with it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     pub(crate) step: Step,
     pub(crate) address: Option<SocketAddr>,
+    pub(crate) attempts: u8,
+}
+
+/// Orders that are given together: all that there is to do until the call waits, so that one lock is enough.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    list: [Option<Order>; 3],
+}
+
+impl Orders {
+    /// The next of them.
+    pub(crate) fn take(&mut self) -> Option<Order> {
+        self.list.iter_mut().find_map(Option::take)
+    }
 }
 
 impl Desk {
@@ -101,19 +116,40 @@ impl Desk {
 
     /// Asks the call for its next step.
     pub(crate) fn next(&self, id: CallId, call: &mut Call, now: Moment) -> Order {
-        self.lock().next(id, call, now)
+        let state = &mut *self.lock();
+        let order = state.next(id, call, now);
+        state.wake();
+        order
     }
 
     /// Tells the call what happened.
     pub(crate) fn on(&self, id: CallId, call: &mut Call, event: Event, now: Moment) {
-        self.lock().on(id, call, event, now);
-    }
-
-    /// Tells the call what happened and asks for its next step, under one lock.
-    pub(crate) fn on_and_next(&self, id: CallId, call: &mut Call, event: Event, now: Moment) -> Order {
         let state = &mut *self.lock();
         state.on(id, call, event, now);
-        state.next(id, call, now)
+        state.wake();
+    }
+
+    /// Tells the call what happened, if anything did, and asks for its next steps up to the one that waits.
+    pub(crate) fn orders(
+        &self,
+        id: CallId,
+        call: &mut Call,
+        event: Option<Event>,
+        now: Moment,
+        orders: &mut Orders,
+    ) {
+        let state = &mut *self.lock();
+        if let Some(event) = event {
+            state.on(id, call, event, now);
+        }
+        for place in &mut orders.list {
+            let order = state.next(id, call, now);
+            *place = Some(order);
+            if matches!(order.step, Step::Idle { .. } | Step::Settled) {
+                break;
+            }
+        }
+        state.wake();
     }
 
     /// Wakes this task when the books wake that call. Says whether they have done so since it was last `waiting`.
@@ -203,8 +239,7 @@ impl State {
         if !self.woken_early.is_empty() && !matches!(step, Step::Idle { .. }) {
             self.forget_waker(id);
         }
-        self.wake();
-        Order { step, address }
+        Order { step, address, attempts: call.attempts() }
     }
 
     fn on(&mut self, id: CallId, call: &mut Call, event: Event, now: Moment) {
@@ -212,7 +247,6 @@ impl State {
             tape.on(id, now, event);
         }
         call.on(event, &mut self.books, now);
-        self.wake();
     }
 
     fn wake(&mut self) {

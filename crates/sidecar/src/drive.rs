@@ -3,7 +3,7 @@
 //!
 //! *Ask the call for its next step and do it, until it has nothing to do but wait; tell it what happened; ask again.*
 
-use crate::desk::Desk;
+use crate::desk::{Desk, Order, Orders};
 use crate::exchange::Exchange;
 use crate::record::AttemptKind;
 use crate::snapshot::Target;
@@ -17,13 +17,33 @@ pub(crate) struct InFlight<'a> {
     worker: &'a Worker,
     id: CallId,
     call: Call,
+    /// What is to be done before the call is asked again.
+    orders: Orders,
+    /// What happened since it was asked.
+    event: Option<Event>,
     settled: bool,
 }
 
 impl<'a> InFlight<'a> {
     pub(crate) fn begin(worker: &'a Worker, desk: &'a Desk, ask: Ask) -> InFlight<'a> {
         let call = desk.begin(ask, worker.now());
-        InFlight { desk, worker, id: ask.id, call, settled: false }
+        InFlight { desk, worker, id: ask.id, call, orders: Orders::default(), event: None, settled: false }
+    }
+
+    /// Asks the call for its next step. Those that follow each other without a wait are asked for together.
+    fn next(&mut self) -> Order {
+        loop {
+            if let Some(order) = self.orders.take() {
+                return order;
+            }
+            let (event, now) = (self.event.take(), self.worker.now());
+            self.desk.orders(self.id, &mut self.call, event, now, &mut self.orders);
+        }
+    }
+
+    /// Tells the call what happened.
+    fn on(&mut self, event: Event) {
+        self.event = Some(event);
     }
 
     /// How many attempts were made.
@@ -34,30 +54,26 @@ impl<'a> InFlight<'a> {
 
 /// Serves the call to its end.
 pub(crate) async fn drive(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, target: &Target) {
-    let InFlight { desk, worker, id, call, settled } = flight;
-    let mut order = desk.next(*id, call, worker.now());
     loop {
-        match order.step {
+        let Order { step, address, attempts: number } = flight.next();
+        match step {
             Step::Open { attempt, give_up, .. } => {
-                let number = call.attempts();
                 target.counts.attempt(kind(io, attempt, number));
-                io.open(attempt, number, order.address, give_up);
+                io.open(attempt, number, address, give_up);
             }
             Step::Drop { attempt, why } => io.drop_attempt(attempt, why),
             Step::Forward { attempt, idle } => io.forward(attempt, idle),
             Step::Tunnel { attempt } => io.tunnel(attempt),
             Step::Refuse { reason, retry_after } => io.refuse(reason, retry_after),
             Step::Idle { until } => {
-                let event = io.event(desk, *id, until).await;
-                order = desk.on_and_next(*id, call, event, worker.now());
-                continue;
+                let event = io.event(flight.desk, flight.id, until).await;
+                flight.on(event);
             }
             Step::Settled => {
-                *settled = true;
+                flight.settled = true;
                 return;
             }
         }
-        order = desk.next(*id, call, worker.now());
     }
 }
 
@@ -75,6 +91,9 @@ impl Drop for InFlight<'_> {
             return;
         }
         let now = self.worker.now();
+        if let Some(event) = self.event.take() {
+            self.desk.on(self.id, &mut self.call, event, now);
+        }
         self.desk.on(self.id, &mut self.call, Event::CallerGone, now);
         self.desk.stop_waking(self.id);
         // At most two attempts are under way and to be dropped; then it has settled.

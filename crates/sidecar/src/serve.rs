@@ -23,13 +23,15 @@ use std::time::Duration;
 /// `request_head`. Afterwards the connection may be used again unless `caller.close` is set.
 pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: SocketAddr, head_len: usize) {
     let begun = worker.now();
-    let world = worker.world(); //                                                    2 pin
-    let arrival = match arrive(worker, caller, &world, entrance, head_len, begun) {
+    let arrived = arrive(worker, caller, &worker.world(), entrance, head_len, begun);
+    let arrival = match arrived {
+        //                                                  2 pin
         Ok(arrival) => arrival, //                                                    3 identify, 4 begin, 5 route
         Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
     };
     let Arrival { route, request, context, noted, method, entry, ask } = arrival;
     caller.input.consume(head_len);
+    caller.input.rest(&worker.buffers);
     let target = &route.target;
     let _busy = Busy::new(worker);
     let kept = noted.map(|keys| Kept::new(&worker.shared.notes, keys, context));
@@ -271,11 +273,12 @@ fn answer_alone(worker: &Worker, caller: &mut Caller, alone: Alone, head_len: us
             let (close, old) = (caller.close, caller.old);
             let refusal =
                 Refusal { reason, rule: None, retry_after: None, retried: false, form, close, old, head };
-            respond::write(&mut caller.output.bytes, &refusal, &worker.date());
+            respond::write(caller.room_to_write(worker), &refusal, &worker.date());
             reason.status()
         }
         Alone::Options => {
-            respond::write_options(&mut caller.output.bytes, &worker.date(), caller.close);
+            let close = caller.close;
+            respond::write_options(caller.room_to_write(worker), &worker.date(), close);
             204
         }
     };

@@ -11,7 +11,7 @@ use http1::{Limits, RequestHead, ResponseHead};
 use model::{Bounds, Moment};
 use net::clock::Clock;
 use policy::CallId;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -173,14 +173,14 @@ impl Worker {
         self.shared.draining() == Draining::All
     }
 
-    /// The world that a request which begins now lives in.
-    pub(crate) fn world(&self) -> Arc<World> {
+    /// The world that a request which begins now lives in. Not to be held across a wait: what a request needs of it
+    /// later it takes along in its route.
+    pub(crate) fn world(&self) -> Ref<'_, World> {
         let version = self.shared.version.load(Ordering::Acquire);
-        let mut known = self.world.borrow_mut();
-        if known.0 != version {
-            *known = (version, self.shared.world());
+        if self.world.borrow().0 != version {
+            *self.world.borrow_mut() = (version, self.shared.world());
         }
-        known.1.clone()
+        Ref::map(self.world.borrow(), |(_, world)| &**world)
     }
 
     /// A number for a call that no other call of this sidecar has.

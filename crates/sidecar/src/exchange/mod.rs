@@ -127,7 +127,7 @@ impl<'a> Exchange<'a> {
     fn start(&mut self, attempt: Attempt, begin: Begin, stream: TcpStream) {
         let other = self.legs.get(attempt.other() as usize).and_then(Option::as_ref);
         let head = self.request.head_for(self.worker, begin.number, other);
-        let leg = Leg::new(self.worker, begin, stream, head);
+        let leg = Leg::new(begin, stream, head);
         if let Some(place) = self.legs.get_mut(attempt as usize) {
             *place = Some(leg);
         }
@@ -230,7 +230,7 @@ impl<'a> Exchange<'a> {
             old: self.caller.old,
             head: self.request.asked().head,
         };
-        respond::write(&mut self.caller.output.bytes, &refusal, &self.worker.date());
+        respond::write(self.caller.room_to_write(self.worker), &refusal, &self.worker.date());
     }
 
     /// Waits for what the call must hear of, until `until` at the latest.

@@ -17,9 +17,12 @@ type Moved = Result<bool, Event>;
 /// Bytes of pipelined requests that are read ahead while an answer is on its way.
 const PIPELINED: usize = 8 << 10;
 
+/// So often it goes round before other connections get a turn.
+const ROUNDS: usize = 64;
+
 impl Exchange<'_> {
     pub(super) fn pump(&mut self, cx: &mut Context<'_>) -> Result<(), Event> {
-        loop {
+        for _ in 0..ROUNDS {
             let mut moved = false;
             if self.tunnel {
                 moved |= self.pump_tunnel(cx)?;
@@ -43,13 +46,16 @@ impl Exchange<'_> {
                 return Ok(());
             }
         }
+        // Both sides are as fast as we are. There are others.
+        cx.waker().wake_by_ref();
+        Ok(())
     }
 
     /// Reads the request's body into the copy; once it has ended, watches for the caller's going away.
     fn take_body(&mut self, cx: &mut Context<'_>) -> Moved {
         if self.request.ended() {
             // To the end of what there is: only then are we woken when the caller goes.
-            while self.caller.poll_read(cx, PIPELINED).is_some() {}
+            while self.caller.poll_read(self.worker, cx, PIPELINED).is_some() {}
             return self.unless_gone(false);
         }
         let mut moved = false;
@@ -75,7 +81,7 @@ impl Exchange<'_> {
                 self.last_byte = self.worker.now();
                 continue;
             }
-            if self.caller.poll_read(cx, READ_AHEAD).is_none() {
+            if self.caller.poll_read(self.worker, cx, READ_AHEAD).is_none() {
                 return self.unless_gone(moved);
             }
         }
@@ -143,8 +149,9 @@ impl Exchange<'_> {
         let wanted = !self.caller.old && (status != 100 || self.request.expects_continue());
         let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else { return };
         if wanted {
-            self.caller.output.bytes.extend_from_slice(&leg.rendered);
-            self.caller.output.bytes.extend_from_slice(b"\r\n");
+            let out = self.caller.room_to_write(self.worker);
+            out.extend_from_slice(&leg.rendered);
+            out.extend_from_slice(b"\r\n");
         }
         leg.rendered.clear();
     }
@@ -185,7 +192,7 @@ impl Exchange<'_> {
             if piece.consumed > 0 && !leg.input.is_empty() {
                 continue;
             }
-            match leg.input.poll_fill(cx, &mut leg.stream, READ_AHEAD) {
+            match leg.input.poll_fill(&self.worker.buffers, cx, &mut leg.stream, READ_AHEAD) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(count)) if count > 0 => {}
                 Poll::Ready(ended) => return self.at_answers_end(attempt, ended.is_ok()),
@@ -234,14 +241,14 @@ impl Exchange<'_> {
             return Ok(false);
         };
         let mut moved = false;
-        // Caller → instance.
-        loop {
+        // Caller → instance, twice read and written at most: the other way has its turn too.
+        for _ in 0..4 {
             let bytes = self.caller.input.bytes();
             if bytes.is_empty() {
                 if self.half_closed {
                     break;
                 }
-                match self.caller.poll_read(cx, READ_AHEAD) {
+                match self.caller.poll_read(self.worker, cx, READ_AHEAD) {
                     Some(_) => continue,
                     None if self.caller.gone => {
                         // It may still listen. If it does not, writing to it will tell.
@@ -267,7 +274,7 @@ impl Exchange<'_> {
         // Instance → caller.
         while self.caller.output.backlog() < READ_AHEAD {
             if leg.input.is_empty() {
-                match leg.input.poll_fill(cx, &mut leg.stream, READ_AHEAD) {
+                match leg.input.poll_fill(&self.worker.buffers, cx, &mut leg.stream, READ_AHEAD) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(count)) if count > 0 => {}
                     // What it sent before it closed is still delivered.
@@ -279,7 +286,7 @@ impl Exchange<'_> {
             }
             let bytes = leg.input.bytes();
             self.bytes_out += bytes.len() as u64;
-            self.caller.output.bytes.extend_from_slice(bytes);
+            self.caller.room_to_write(self.worker).extend_from_slice(bytes);
             let count = bytes.len();
             leg.input.consume(count);
             moved = true;

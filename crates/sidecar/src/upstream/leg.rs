@@ -104,7 +104,7 @@ pub(crate) enum Read {
 
 impl Leg {
     /// An attempt over `stream` that will send `head`.
-    pub(crate) fn new(worker: &Worker, begin: Begin, stream: TcpStream, head: Vec<u8>) -> Leg {
+    pub(crate) fn new(begin: Begin, stream: TcpStream, head: Vec<u8>) -> Leg {
         let Begin { number, address, reused, give_up } = begin;
         Leg {
             address,
@@ -117,11 +117,11 @@ impl Leg {
             head_sent: 0,
             body_sent: 0,
             write_failed: false,
-            input: worker.buffers.input(),
+            input: Input::none(),
             answer: None,
             reported: false,
             body: BodyReader::new(Framing::Empty),
-            rendered: worker.buffers.output(),
+            rendered: Vec::new(),
             interim: 0,
         }
     }
@@ -236,7 +236,7 @@ impl Leg {
                 return Ok(read);
             }
             let most = self.input_bound(worker);
-            match self.input.poll_fill(cx, &mut self.stream, most) {
+            match self.input.poll_fill(&worker.buffers, cx, &mut self.stream, most) {
                 Poll::Pending => return Ok(moved),
                 Poll::Ready(Ok(0)) => return self.at_end(),
                 Poll::Ready(Ok(_)) => moved = Read::Moved,
@@ -269,7 +269,7 @@ impl Leg {
             let Status::Complete { head_len } = parsed.map_err(|rule| self.malformed(rule))? else {
                 return Ok(None);
             };
-            self.render(&head, direction);
+            self.render(worker, &head, direction);
             if head.interim {
                 return self.interim(head.status, head_len).map(Some);
             }
@@ -289,8 +289,11 @@ impl Leg {
         Ok(Read::Interim(status))
     }
 
-    fn render(&mut self, head: &ResponseHead, direction: Direction) {
+    fn render(&mut self, worker: &Worker, head: &ResponseHead, direction: Direction) {
         let bytes = self.input.bytes();
+        if self.rendered.capacity() == 0 {
+            self.rendered = worker.buffers.output();
+        }
         self.rendered.clear();
         write::status_line_of(&mut self.rendered, head, bytes);
         write::fields(&head.fields, bytes, &mut self.rendered, |field| {

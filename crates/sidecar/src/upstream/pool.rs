@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddr;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -127,15 +127,9 @@ pub(crate) fn promised(keep_alive: &[u8]) -> Option<Duration> {
 
 /// Whether nothing has come on an idle connection: bytes would be out of turn, an end means that it is closed.
 fn is_silent(stream: &TcpStream) -> bool {
-    match stream.poll_read_ready(&mut Context::from_waker(Waker::noop())) {
-        Poll::Pending => true,
-        // It was readable when last looked at; only a read tells whether it still is.
-        Poll::Ready(Ok(())) => {
-            let mut byte = [0u8; 1];
-            matches!(stream.try_read(&mut byte), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
-        }
-        Poll::Ready(Err(_)) => false,
-    }
+    // Where nothing was reported since the last read this costs no system call.
+    let mut byte = [0u8; 1];
+    matches!(stream.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]
