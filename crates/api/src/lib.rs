@@ -8,12 +8,16 @@
 //! saying how long the answer may be held back until there is something. A broken connection then loses nothing.
 
 mod client;
+mod drill;
 mod route;
 mod shape;
 mod time;
 mod validation;
 
 pub use client::{Client, ClientError};
+pub use drill::{
+    Drill, DrillAcceptance, DrillHappening, DrillLine, DrillRow, DrillRun, DrillSeed, ScenarioLine, Scenarios,
+};
 pub use route::{MAX_WAIT, Query, Route};
 pub use shape::{
     Environment, EnvironmentState, Event, Events, Instance, InstanceState, Instances, LogLine, Logs,

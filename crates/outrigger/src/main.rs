@@ -3,6 +3,7 @@
 //! Text for people goes to stderr, data to stdout, so that every command can stand in a pipe.
 
 mod cli;
+mod drill;
 
 use std::process::ExitCode;
 

@@ -115,7 +115,11 @@ fn broken(reports: &[Report]) -> Option<Finding> {
 /// The comparison: the scenario's own policies; what ships; what ships with each component taken from the scenario's
 /// own; the scenario's own with each component that ships.
 pub fn ablate(scenario: &Scenario, operators: bool, runs: &Runs) -> Vec<Row> {
-    let choices = compared(scenario, operators);
+    compare(scenario, &compared(scenario, operators), runs)
+}
+
+/// A row for each of `choices`, in their order.
+pub fn compare(scenario: &Scenario, choices: &[Choice], runs: &Runs) -> Vec<Row> {
     let tasks: Vec<(&Choice, u64)> =
         choices.iter().flat_map(|choice| runs.seeds.iter().map(move |seed| (choice, *seed))).collect();
     let measures =

@@ -4,6 +4,7 @@
 //! all of them, so that no flag can be without.
 
 mod completions;
+mod drill;
 mod events;
 mod guard;
 mod instances;
@@ -41,6 +42,7 @@ enum Command {
     Events(events::EventsArgs),
     Validate(validate::ValidateArgs),
     Schema(schema::SchemaArgs),
+    Drill(drill::DrillArgs),
     Proxy(proxy::ProxyArgs),
     Sidecar(sidecar::SidecarArgs),
     Completions(completions::CompletionsArgs),
@@ -64,6 +66,7 @@ pub(crate) fn run() -> Outcome {
         Command::Events(args) => events::run(&args),
         Command::Validate(args) => validate::run(args),
         Command::Schema(args) => schema::run(&args),
+        Command::Drill(args) => drill::run(&args),
         Command::Proxy(args) => proxy::run(args),
         Command::Sidecar(args) => sidecar::run(args),
         Command::Completions(args) => completions::run(&args),

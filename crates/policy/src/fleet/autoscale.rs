@@ -186,7 +186,8 @@ pub struct Dependency {
 pub struct Room {
     /// Which it is.
     pub compartment: CompartmentKey,
-    /// What is not reserved, with what a reclaim, a lender or who gives way would add.
+    /// What is not reserved, without what instances need that have no place yet, with what a reclaim, a lender or who
+    /// gives way would add.
     pub free: Resources,
 }
 

@@ -140,7 +140,8 @@ struct Board<'a> {
     /// Positions of nodes, by compartment.
     by_pool: Vec<usize>,
     pools: Vec<Pool>,
-    free: Vec<Resources>,
+    /// What is reserved on each, which may be more than it has.
+    reserved: Vec<Resources>,
     /// Services of instances that this plan put on a node.
     given: Vec<Vec<ServiceKey>>,
     stopped: BTreeSet<InstanceKey>,
@@ -161,7 +162,7 @@ struct Pool {
 
 impl<'a> Board<'a> {
     fn new(nodes: &'a [Node<'a>], fit: Fit) -> Board<'a> {
-        let free: Vec<_> = nodes.iter().map(|n| n.capacity.minus(n.reserved)).collect();
+        let reserved: Vec<_> = nodes.iter().map(|n| n.reserved).collect();
         let mut by_pool: Vec<usize> = (0..nodes.len()).collect();
         by_pool.sort_by_key(|i| (nodes[*i].compartment, *i));
         let mut pools: Vec<Pool> = Vec::new();
@@ -173,11 +174,11 @@ impl<'a> Board<'a> {
             let Some(pool) = pools.last_mut() else { continue };
             pool.nodes.end = at + 1;
             pool.capacity = pool.capacity.plus(nodes[*node].capacity);
-            pool.free = pool.free.plus(free[*node]);
+            pool.free = pool.free.plus(nodes[*node].capacity.minus(reserved[*node]));
             pool.lends |= nodes[*node].lends;
         }
         let given = vec![Vec::new(); nodes.len()];
-        Board { nodes, fit, by_pool, pools, free, given, stopped: BTreeSet::new() }
+        Board { nodes, fit, by_pool, pools, reserved, given, stopped: BTreeSet::new() }
     }
 
     /// Finds a place for one, or says why there is none.
@@ -226,14 +227,14 @@ impl<'a> Board<'a> {
         if self.pools[pool].full_for.iter().any(|need| want.need.holds(*need)) {
             return None;
         }
-        let room = self.of(pool).filter(|node| self.free[*node].holds(want.need));
+        let room = self.of(pool).filter(|node| self.free(*node).holds(want.need));
         let found = match self.fit {
             Fit::Best => room.min_by_key(|node| {
-                let left = self.free[*node].minus(want.need);
+                let left = self.free(*node).minus(want.need);
                 (left.millicores, left.bytes, *node)
             }),
             Fit::Spread => room.min_by_key(|node| {
-                let free = self.free[*node];
+                let free = self.free(*node);
                 (self.mates(*node, want.service), Reverse(free.millicores), Reverse(free.bytes), *node)
             }),
         };
@@ -254,17 +255,27 @@ impl<'a> Board<'a> {
     }
 
     fn take(&mut self, pool: usize, node: usize, want: &Want) {
-        self.free[node] = self.free[node].minus(want.need);
-        self.pools[pool].free = self.pools[pool].free.minus(want.need);
+        self.reserve(pool, node, self.reserved[node].plus(want.need));
         self.given[node].push(want.service);
     }
 
     fn stop(&mut self, pool: usize, node: usize, victim: &Running) {
-        self.free[node] = self.free[node].plus(victim.reserved).least(self.nodes[node].capacity);
-        let pool = &mut self.pools[pool];
-        pool.free = pool.free.plus(victim.reserved).least(pool.capacity);
-        pool.full_for.clear();
+        self.reserve(pool, node, self.reserved[node].minus(victim.reserved));
+        self.pools[pool].full_for.clear();
         self.stopped.insert(victim.instance);
+    }
+
+    /// From now on so much is reserved on a node.
+    fn reserve(&mut self, pool: usize, node: usize, reserved: Resources) {
+        let before = self.free(node);
+        self.reserved[node] = reserved;
+        let now = self.free(node);
+        let pool = &mut self.pools[pool];
+        pool.free = pool.free.minus(before).plus(now);
+    }
+
+    fn free(&self, node: usize) -> Resources {
+        self.nodes[node].capacity.minus(self.reserved[node])
     }
 
     /// The node on which the least important have to stop, and among those the fewest.
@@ -296,10 +307,10 @@ impl<'a> Board<'a> {
             .copied()
             .collect();
         runs.sort_by_key(|r| (Reverse(r.importance), Reverse(r.reserved.millicores), r.instance));
-        let mut free = self.free[node];
+        let (capacity, mut reserved) = (self.nodes[node].capacity, self.reserved[node]);
         let mut count = 0;
-        while !free.holds(want.need) {
-            free = free.plus(runs.get(count)?.reserved).least(self.nodes[node].capacity);
+        while !capacity.minus(reserved).holds(want.need) {
+            reserved = reserved.minus(runs.get(count)?.reserved);
             count += 1;
         }
         runs.truncate(count);

@@ -141,8 +141,12 @@ impl Reservations {
         let wanted = usage.usual(rule).scaled(margin).least(seen.declared.scaled(rule.at_most));
         let to = usage.highest(now, wanted, rule.hold).most(seen.used);
         let far = |a: u64, b: u64| a.abs_diff(b) as f64 > WORTH * b as f64;
-        let worth = far(to.millicores, seen.reserved.millicores) || far(to.bytes, seen.reserved.bytes);
-        let reason = if seen.reserved.holds(to) { Reason::UsesLess } else { Reason::UsesMore };
+        let cores = far(to.millicores, seen.reserved.millicores);
+        let worth = cores || far(to.bytes, seen.reserved.bytes);
+        // Named after the processor time where both change.
+        let less =
+            if cores { to.millicores < seen.reserved.millicores } else { to.bytes < seen.reserved.bytes };
+        let reason = if less { Reason::UsesLess } else { Reason::UsesMore };
         worth.then_some(Reserve { service: seen.service, from: seen.reserved, to, reason })
     }
 
@@ -204,7 +208,7 @@ fn least(run: &Running, floors: &[(ServiceKey, Resources)]) -> Option<Resources>
 fn squeeze(short: &[Shortage], nodes: &[Node<'_>], floors: &[(ServiceKey, Resources)]) -> Vec<Shrink> {
     let here: Vec<&Node<'_>> =
         nodes.iter().filter(|n| short.iter().any(|s| s.compartment == n.compartment)).collect();
-    let mut free: Vec<Resources> = here.iter().map(|n| n.capacity.minus(n.reserved)).collect();
+    let mut reserved: Vec<Resources> = here.iter().map(|n| n.reserved).collect();
     let mut willing: Vec<(usize, &Running, Resources)> = Vec::new();
     for (at, node) in here.iter().enumerate() {
         willing.extend(node.runs.iter().filter_map(|run| Some((at, run, least(run, floors)?))));
@@ -216,14 +220,14 @@ fn squeeze(short: &[Shortage], nodes: &[Node<'_>], floors: &[(ServiceKey, Resour
     let mut shrinks = Vec::new();
     for shortage in short {
         let mut missing = u64::from(shortage.count);
-        for free in &mut free {
-            missing -= settle(free, shortage.need, missing);
+        for (node, reserved) in here.iter().zip(&mut reserved) {
+            missing -= settle(node.capacity, reserved, shortage.need, missing);
         }
         while missing > 0
             && let Some((at, run, to)) = willing.next()
         {
-            free[at] = free[at].plus(run.reserved.minus(to));
-            missing -= settle(&mut free[at], shortage.need, missing);
+            reserved[at] = reserved[at].minus(run.reserved.minus(to));
+            missing -= settle(here[at].capacity, &mut reserved[at], shortage.need, missing);
             let (from, reason) = (run.reserved, Reason::Reclaimed);
             let (instance, service, node) = (run.instance, run.service, here[at].node);
             shrinks.push(Shrink { instance, service, node, from, to, reason });
@@ -232,10 +236,10 @@ fn squeeze(short: &[Shortage], nodes: &[Node<'_>], floors: &[(ServiceKey, Resour
     shrinks
 }
 
-/// Puts as many of `need` as fit into `free`, at most `missing`; how many that were.
-fn settle(free: &mut Resources, need: Resources, missing: u64) -> u64 {
-    let count = free.fits(need).min(missing);
-    *free = free.minus(need.times(count));
+/// Reserves as many of `need` as fit, at most `missing`; how many that were.
+fn settle(capacity: Resources, reserved: &mut Resources, need: Resources, missing: u64) -> u64 {
+    let count = capacity.minus(*reserved).fits(need).min(missing);
+    *reserved = reserved.plus(need.times(count));
     count
 }
 

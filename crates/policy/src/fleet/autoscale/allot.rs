@@ -8,11 +8,12 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 /// A service in the queue for its next instance: the most important first, then the one with the smallest part of what it
-/// needs, then the first in the list.
+/// needs, then the one that others wait for, then the first in the list.
 #[derive(PartialEq)]
 struct Turn {
     importance: u8,
     part: f64,
+    depth: u8,
     service: usize,
 }
 
@@ -23,6 +24,7 @@ impl Ord for Turn {
         self.importance
             .cmp(&other.importance)
             .then(self.part.total_cmp(&other.part))
+            .then(other.depth.cmp(&self.depth))
             .then(self.service.cmp(&other.service))
     }
 }
@@ -80,7 +82,7 @@ pub(super) fn bottleneck_first(
         return;
     }
     let services = observed.services;
-    let importance = inherited(services, graph);
+    let ranks = ranks(services, graph);
     let limits: Vec<u32> = wishes.iter().map(|w| w.to).collect();
     let mut left = Left::new(rule, observed);
     for (i, service) in services.iter().enumerate() {
@@ -92,7 +94,7 @@ pub(super) fn bottleneck_first(
     for (i, wish) in wishes.iter_mut().enumerate() {
         if wish.wanted > wish.from {
             wish.to = wish.from;
-            turns.push(Reverse(turn(importance[i], i, wish)));
+            turns.push(Reverse(turn(ranks[i], i, wish)));
         }
     }
     let waits_for = waiting(services.len(), graph);
@@ -109,7 +111,7 @@ pub(super) fn bottleneck_first(
             None => {
                 wishes[i].to += 1;
                 if wishes[i].to < wishes[i].wanted {
-                    turns.push(Reverse(turn(importance[i], i, &wishes[i])));
+                    turns.push(Reverse(turn(ranks[i], i, &wishes[i])));
                 }
             }
             Some(reason) => {
@@ -120,19 +122,26 @@ pub(super) fn bottleneck_first(
     }
 }
 
-fn turn(importance: u8, service: usize, wish: &Wish) -> Turn {
-    Turn { importance, part: f64::from(wish.to) / f64::from(wish.wanted.max(1)), service }
+fn turn((importance, depth): (u8, u8), service: usize, wish: &Wish) -> Turn {
+    Turn { importance, depth, part: f64::from(wish.to) / f64::from(wish.wanted.max(1)), service }
 }
 
-/// A callee is as important as who spends its time waiting for it.
-fn inherited(services: &[Service<'_>], graph: &Graph) -> Vec<u8> {
-    let mut importance: Vec<u8> = services.iter().map(|s| s.importance as u8).collect();
-    for _ in 0..services.len().min(8) {
+/// A callee is as important as who spends its time waiting for it, and lies deeper.
+fn ranks(services: &[Service<'_>], graph: &Graph) -> Vec<(u8, u8)> {
+    let mut ranks: Vec<(u8, u8)> = services.iter().map(|s| (s.importance as u8, 0)).collect();
+    // As deep as any chain of callers that wait; a cycle goes round as often.
+    for _ in 0..8 {
+        let before = ranks.clone();
         for edge in graph.edges().iter().filter(|e| e.waits) {
-            importance[edge.callee] = importance[edge.callee].min(importance[edge.caller]);
+            let (importance, depth) = before[edge.caller];
+            let callee = &mut ranks[edge.callee];
+            *callee = (callee.0.min(importance), callee.1.max(depth + 1));
+        }
+        if ranks == before {
+            break;
         }
     }
-    importance
+    ranks
 }
 
 /// For each service, the callees that its time is spent waiting for.

@@ -176,6 +176,10 @@ pub(super) fn wish(
     };
     let least = service.at_least.min(service.at_most);
     let wish = |wanted, to, reason| Wish { service: service.service, from, wanted, to, reason };
+    if from > service.at_most {
+        // People said so: that is obeyed at once, whatever is shed.
+        return wish(service.at_most, service.at_most, Reason::AtMaximum);
+    }
     let needed_up = needed.max(least);
     if needed_up > from {
         if let Some(down) = rule.down {
@@ -192,9 +196,6 @@ pub(super) fn wish(
         return wish(needed_up, to, reason);
     }
     let (to, reason) = fewer(rule, now, from, needed_up, frozen, history);
-    if from > service.at_most {
-        return wish(service.at_most, to.min(service.at_most), Reason::AtMaximum);
-    }
     if to == from && why == Reason::WaitingForCallee {
         return wish(from, from, why);
     }

@@ -219,7 +219,7 @@ static CALL: [Field; 8] = [
     field("route", Kind::Label, "Which of its routes. Absent: its only one."),
     field("times", number(0.0, 1e6), "How often on average: the whole part always, the rest by lot.")
         .default("1"),
-    field("beside", Kind::Flag, "Whether it is made at once with the call before it instead of after it.")
+    field("beside", Kind::Flag, "Whether it is made at once with the call before it instead of after it; with `times`, all of them at once.")
         .default("false"),
     field("optional", Kind::Flag, "Whether the answer can do without it.").default("false"),
     field(
