@@ -1,5 +1,6 @@
 //! Which policies a run plays with: a set of presets, single components swapped, and whether people act.
 
+use model::fleet::Fleet;
 use model::scenario::Scenario;
 use model::{FleetPreset, Preset, Settings, Share};
 use std::fmt;
@@ -155,6 +156,18 @@ impl Choice {
         match self.source(component) {
             Source::Own => self.own.1,
             Source::Named(_, fleet) => fleet,
+        }
+    }
+
+    /// The settings of the fleet.
+    pub fn fleet(&self) -> Fleet {
+        let of = |component| self.fleet_preset(component).settings();
+        let reservation = of(Component::Reservation);
+        Fleet {
+            autoscale: of(Component::Autoscale).autoscale,
+            reservation: reservation.reservation,
+            placement: reservation.placement,
+            watchdog: of(Component::Watchdog).watchdog,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::desk::{Desk, Tape};
 use crate::drive::{drive, resume};
 use crate::exchange::Exchange;
 use crate::faults::Begun;
+use crate::fleet::Fleet;
 use crate::flight::{Caller, Ended, Flight, Flights, Key};
 use crate::layout::{Layout, Link};
 use crate::network::Network;
@@ -178,6 +179,7 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) crowds: Vec<Crowd>,
     pub(crate) faults: Vec<Begun>,
+    pub(crate) fleet: Fleet,
     pub(crate) record: Recorder,
     pub(crate) tape: Option<Tape>,
     /// Whether sidecars tell the next one until when an answer is wanted.
@@ -211,6 +213,7 @@ impl World {
             limits: workload::allowances(scenario.limits.len()),
             network: Network::new(scenario.network),
             faults: vec![Begun::default(); scenario.faults.len()],
+            fleet: Fleet::new(scenario, choice.fleet()),
             record: Recorder::new(scenario, choice, seed),
             tape: tape.then(Tape::default),
             tells: choice.tells_deadlines(),
@@ -439,12 +442,13 @@ impl World {
         let compartments: Vec<CompartmentGauges> =
             (0..self.scenario.compartments.len()).map(|c| self.compartment(c, &services)).collect();
         self.record.tick(|service| services[service].0, |compartment| compartments[compartment]);
+        self.fleet_second();
     }
 
     /// What a service is like, and how many cores it has used in the last second.
     fn gauges(&mut self, service: usize, now: Moment) -> (ServiceGauges, f64) {
         let layout = &self.layout.services[service];
-        let mut gauges = ServiceGauges::default();
+        let mut gauges = ServiceGauges { unplaced: self.fleet.unplaced(service), ..ServiceGauges::default() };
         let (mut threads, mut used, mut open) = (0u64, 0.0, 0u32);
         for &instance in &self.services[service].members {
             let here = &mut self.instances[instance as usize];
@@ -470,16 +474,12 @@ impl World {
     }
 
     fn compartment(&self, compartment: usize, services: &[(ServiceGauges, f64)]) -> CompartmentGauges {
-        let what = &self.scenario.compartments[compartment];
-        let cores = f64::from(what.nodes) * what.cores;
-        let mut sums = (0.0, 0.0);
-        for (i, service) in self.scenario.services.iter().enumerate() {
-            if service.compartment == Some(compartment) {
-                sums.0 += service.declared_cores * self.services[i].members.len() as f64;
-                sums.1 += services[i].1;
-            }
-        }
-        CompartmentGauges { reserved: sums.0 / cores, used: sums.1 / cores }
+        let mine =
+            self.scenario.services.iter().zip(services).filter(|(s, _)| s.compartment == Some(compartment));
+        let used: f64 = mine.map(|(_, (_, used))| used).sum();
+        let cores = self.fleet.cores(compartment);
+        let used = if cores > 0.0 { used / cores } else { 0.0 };
+        CompartmentGauges { reserved: self.fleet.reserved(compartment), used }
     }
 
     /// The run is over: what is under way is counted as that, and abandoned, so that the books can be looked at.

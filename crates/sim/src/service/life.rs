@@ -129,6 +129,23 @@ impl World {
             self.jobs.end(job);
         }
         self.close_sidecar(instance);
+        self.fleet_freed(instance);
+    }
+
+    /// Keeps new requests away from an open instance, or lets them reach it again.
+    pub(crate) fn show(&mut self, instance: u32, shown: bool) {
+        let here = &self.instances[instance as usize];
+        let known = self.services[here.service as usize].open.contains(&instance);
+        if here.stage != Stage::Open || known == shown {
+            return;
+        }
+        if shown {
+            let there = &mut self.services[here.service as usize];
+            there.open.push(instance);
+            there.version += 1;
+        } else {
+            self.leave(instance);
+        }
     }
 
     /// The sidecar of an instance ends with it: its calls are abandoned, its books closed.
