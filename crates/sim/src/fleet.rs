@@ -52,8 +52,8 @@ struct Order {
     unplaced: u32,
     /// Why the number became smaller the last time.
     fewer: &'static str,
-    /// What the log said last: how many more it should have than it gets.
-    told: u32,
+    /// When the log last said how many it shall have.
+    told: Option<Moment>,
 }
 
 /// An instance in the fleet's books.
@@ -79,7 +79,7 @@ impl Fleet {
             need: declared(service),
             unplaced: 0,
             fewer: "operator",
-            told: 0,
+            told: None,
         };
         Fleet {
             rule,

@@ -10,9 +10,13 @@ use model::fleet::{Autoscale, Order, Resources, Signal};
 use policy::fleet::autoscale::{Calls, Dependency, Observed, Room, Scale, Service, Uses};
 use policy::fleet::{CompartmentKey, DependencyKey, ServiceKey};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The compartment of those for whom there is room without end.
 const ANYWHERE: CompartmentKey = CompartmentKey(u32::MAX);
+
+/// That a service should have more instances than it gets is told again after this time.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 impl World {
     /// Asks the autoscaler how many instances each service shall have.
@@ -36,18 +40,16 @@ impl World {
         let now = self.agenda.now();
         let (service, reason) = (service.0 as usize, reason.word());
         let order = &mut self.fleet.orders[service];
-        let lacks = wanted.saturating_sub(to);
-        if order.wanted != to {
-            if to < order.wanted {
-                order.fewer = reason;
-            }
-            order.wanted = to;
-            self.record.log(now, Occurrence::Scaled { service, from, to, reason });
-        } else if lacks > order.told {
-            // It should have more and does not get them: told once, and when it gets worse.
+        if to < order.wanted {
+            order.fewer = reason;
+        }
+        // Who gets less than it should have is told of with each step, and once in a while between them.
+        let held = wanted > to && order.told.is_none_or(|at| now.since(at) >= TOLD_AGAIN);
+        if order.wanted != to || held {
+            order.told = Some(now);
             self.record.log(now, Occurrence::Scaled { service, from, to, reason });
         }
-        self.fleet.orders[service].told = lacks;
+        self.fleet.orders[service].wanted = to;
     }
 
     /// Whether the autoscaler has a service in its hands; the others are dependencies.
