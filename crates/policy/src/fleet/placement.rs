@@ -145,6 +145,8 @@ struct Board<'a> {
     /// Services of instances that this plan put on a node.
     given: Vec<Vec<ServiceKey>>,
     stopped: BTreeSet<InstanceKey>,
+    /// How many instances of one service each node has: of the service that was looked at last.
+    mates: (Option<ServiceKey>, Vec<u32>),
 }
 
 /// A compartment.
@@ -178,7 +180,16 @@ impl<'a> Board<'a> {
             pool.lends |= nodes[*node].lends;
         }
         let given = vec![Vec::new(); nodes.len()];
-        Board { nodes, fit, by_pool, pools, reserved, given, stopped: BTreeSet::new() }
+        Board {
+            nodes,
+            fit,
+            by_pool,
+            pools,
+            reserved,
+            given,
+            stopped: BTreeSet::new(),
+            mates: (None, Vec::new()),
+        }
     }
 
     /// Finds a place for one, or says why there is none.
@@ -227,6 +238,9 @@ impl<'a> Board<'a> {
         if self.pools[pool].full_for.iter().any(|need| want.need.holds(*need)) {
             return None;
         }
+        if self.fit == Fit::Spread {
+            self.count_mates(want.service);
+        }
         let room = self.of(pool).filter(|node| self.free(*node).holds(want.need));
         let found = match self.fit {
             Fit::Best => room.min_by_key(|node| {
@@ -235,7 +249,7 @@ impl<'a> Board<'a> {
             }),
             Fit::Spread => room.min_by_key(|node| {
                 let free = self.free(*node);
-                (self.mates(*node, want.service), Reverse(free.millicores), Reverse(free.bytes), *node)
+                (self.mates.1[*node], Reverse(free.millicores), Reverse(free.bytes), *node)
             }),
         };
         if found.is_none() {
@@ -248,15 +262,23 @@ impl<'a> Board<'a> {
         self.by_pool[self.pools[pool].nodes.clone()].iter().copied()
     }
 
-    /// How many of `service` there are on a node.
-    fn mates(&self, node: usize, service: ServiceKey) -> usize {
-        let runs = self.nodes[node].runs.iter().filter(|run| run.service == service).count();
-        runs + self.given[node].iter().filter(|given| **given == service).count()
+    /// Counts the instances of `service` on each node.
+    fn count_mates(&mut self, service: ServiceKey) {
+        if self.mates.0 != Some(service) {
+            let here = |(node, given): (&Node<'_>, &Vec<ServiceKey>)| {
+                let runs = node.runs.iter().filter(|run| run.service == service).count();
+                (runs + given.iter().filter(|given| **given == service).count()) as u32
+            };
+            self.mates = (Some(service), self.nodes.iter().zip(&self.given).map(here).collect());
+        }
     }
 
     fn take(&mut self, pool: usize, node: usize, want: &Want) {
         self.reserve(pool, node, self.reserved[node].plus(want.need));
         self.given[node].push(want.service);
+        if self.mates.0 == Some(want.service) {
+            self.mates.1[node] += 1;
+        }
     }
 
     fn stop(&mut self, pool: usize, node: usize, victim: &Running) {
