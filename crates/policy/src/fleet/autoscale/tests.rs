@@ -1,3 +1,5 @@
+//! Fleets of a few services, second by second.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Places, loans, refusals and who gives way, on a few nodes.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;

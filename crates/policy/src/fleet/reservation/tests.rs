@@ -1,3 +1,5 @@
+//! Days of use in a loop, and what is reserved and reclaimed after them.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;

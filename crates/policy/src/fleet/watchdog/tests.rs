@@ -1,3 +1,5 @@
+//! Who is killed, who is spared, and when, second by second.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;
