@@ -17,6 +17,7 @@ mod schema;
 mod settings;
 mod snapshot;
 mod tree;
+mod view;
 
 pub use load::{decode_environment, decode_service, load, load_service};
 pub use problem::{Problem, Problems};
