@@ -2,8 +2,8 @@
 
 use model::scenario::Scenario;
 
-/// Their names and their files.
-const FILES: &[(&str, &str)] = &[("slow-back-end", include_str!("../../../../scenarios/slow-back-end.toml"))];
+/// Their names and their files: all of the folder `scenarios`.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 
 /// Their names.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {

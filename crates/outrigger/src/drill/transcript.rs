@@ -106,26 +106,32 @@ pub(crate) fn comparison(story: &Story, ink: Ink) -> String {
     text
 }
 
-/// The policies of each run, told apart where they are the same.
+/// The policies of each run in as few words as tell them apart.
 pub(crate) fn names(story: &Story) -> Vec<String> {
-    let names: Vec<String> = story.runs().map(short).collect();
     let acted: Vec<bool> = story.runs().map(|run| run.operators).collect();
-    match (names.as_slice(), acted.as_slice()) {
+    let policies: Vec<&str> = story.runs().map(|run| run.policies.as_str()).collect();
+    match (policies.as_slice(), acted.as_slice()) {
         ([a, b], [x, y]) if a == b && x != y => acted
             .iter()
             .map(|acted| if *acted { "operators act" } else { "nobody acts" }.to_owned())
             .collect(),
-        _ => names,
+        // Where both have the same fleet, it is no difference.
+        ([a, b], _) if fleet(a) == fleet(b) => {
+            policies.iter().map(|name| short(name.split(" + ").next())).collect()
+        }
+        _ => policies.iter().map(|name| short(Some(name))).collect(),
     }
 }
 
-/// The policies, cut so that a column holds them.
-pub(crate) fn short(run: &Report) -> String {
-    if run.policies.chars().count() <= 20 {
-        run.policies.clone()
-    } else {
-        run.policies.chars().take(19).chain(['…']).collect()
-    }
+/// The preset of the fleet in the name of policies.
+fn fleet(policies: &str) -> &str {
+    policies.split_once(" + ").map_or(policies, |(_, fleet)| fleet.trim_end_matches(" fleet"))
+}
+
+/// A name, cut so that a column holds it.
+fn short(name: Option<&str>) -> String {
+    let name = name.unwrap_or_default();
+    if name.chars().count() <= 20 { name.to_owned() } else { name.chars().take(19).chain(['…']).collect() }
 }
 
 /// What the second run did otherwise, in a paragraph.

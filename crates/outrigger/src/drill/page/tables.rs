@@ -22,6 +22,9 @@ pub(super) fn side_by_side(story: &Story, figures: &[Figures]) -> String {
     for (i, (head, _)) in columns.first().into_iter().flatten().enumerate() {
         let cells: Vec<String> =
             columns.iter().map(|column| format!("<td>{}</td>", escaped(&column[i].1))).collect();
+        if cells.iter().all(|cell| cell == "<td>–</td>") {
+            continue;
+        }
         writeln!(rows, "<tr><td>{}</td>{}</tr>", escaped(head.trim()), cells.concat()).expect("a string");
     }
     table(
