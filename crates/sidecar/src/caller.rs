@@ -1,6 +1,7 @@
 //! The side towards the caller: one connection, its bytes, and what the next request on it may be.
 
 use crate::buffers::Input;
+use crate::request::Request;
 use crate::timers::TimerSlot;
 use crate::worker::Worker;
 use net::wire::Wire;
@@ -18,10 +19,12 @@ pub(crate) struct Caller {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
     /// The peer's address without the port, as it is told to instances.
-    peer_text: ([u8; 46], u8),
+    pub(crate) peer_text: PeerText,
     pub(crate) slot: TimerSlot,
     pub(crate) input: Input,
     pub(crate) output: Output,
+    /// The request that is under way.
+    pub(crate) request: Request,
     /// No further request will be read from it.
     pub(crate) close: bool,
     /// The answer broke off and the caller could not tell its end from the connection's: end it with a reset.
@@ -77,14 +80,23 @@ impl Output {
     }
 }
 
-/// The longest text of an IPv6 address has 45 characters.
-fn text_of(peer: SocketAddr) -> ([u8; 46], u8) {
+/// An address as text; the longest of IPv6 has 45 characters.
+#[derive(Debug)]
+pub(crate) struct PeerText([u8; 46], u8);
+
+impl PeerText {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.get(..usize::from(self.1)).unwrap_or_default()
+    }
+}
+
+fn text_of(peer: SocketAddr) -> PeerText {
     use std::io::Write as _;
     let mut text = [0u8; 46];
     let mut rest = &mut text[..];
     let _ = write!(rest, "{}", peer.ip());
     let left = rest.len();
-    (text, (46 - left) as u8)
+    PeerText(text, (46 - left) as u8)
 }
 
 impl Caller {
@@ -97,16 +109,12 @@ impl Caller {
             slot: worker.timers.take_slot(),
             input: Input::none(),
             output: Output::default(),
+            request: Request::none(),
             close: false,
             cut: false,
             gone: false,
             old: false,
         }
-    }
-
-    /// The peer's address without the port.
-    pub(crate) fn peer_text(&self) -> &[u8] {
-        self.peer_text.0.get(..usize::from(self.peer_text.1)).unwrap_or_default()
     }
 
     /// Where to append what is to be written.

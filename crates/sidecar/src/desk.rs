@@ -43,15 +43,36 @@ pub(crate) struct Order {
 }
 
 /// Orders that are given together: all that there is to do until the call waits, so that one lock is enough.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Orders {
-    list: [Option<Order>; 3],
+    list: [Order; 3],
+    next: u8,
+    len: u8,
 }
 
 impl Orders {
-    /// The next of them.
-    pub(crate) fn take(&mut self) -> Option<Order> {
-        self.list.iter_mut().find_map(Option::take)
+    /// None yet.
+    pub(crate) fn none() -> Orders {
+        let nothing = Order { step: Step::Settled, address: None, attempts: 0 };
+        Orders { list: [nothing; 3], next: 0, len: 0 }
+    }
+
+    /// Goes on to the next of them. False: there is none.
+    #[inline]
+    pub(crate) fn go_on(&mut self) -> bool {
+        self.next += 1;
+        self.next < self.len
+    }
+
+    /// The one that is to be carried out.
+    #[inline]
+    pub(crate) fn current(&self) -> &Order {
+        let [first, second, third] = &self.list;
+        match self.next {
+            0 => first,
+            1 => second,
+            _ => third,
+        }
     }
 }
 
@@ -142,10 +163,11 @@ impl Desk {
         if let Some(event) = event {
             state.on(id, call, event, now);
         }
+        (orders.next, orders.len) = (0, 0);
         for place in &mut orders.list {
-            let order = state.next(id, call, now);
-            *place = Some(order);
-            if matches!(order.step, Step::Idle { .. } | Step::Settled) {
+            *place = state.next(id, call, now);
+            orders.len += 1;
+            if matches!(place.step, Step::Idle { .. } | Step::Settled) {
                 break;
             }
         }

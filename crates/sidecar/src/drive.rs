@@ -27,18 +27,17 @@ pub(crate) struct InFlight<'a> {
 impl<'a> InFlight<'a> {
     pub(crate) fn begin(worker: &'a Worker, desk: &'a Desk, ask: Ask) -> InFlight<'a> {
         let call = desk.begin(ask, worker.now());
-        InFlight { desk, worker, id: ask.id, call, orders: Orders::default(), event: None, settled: false }
+        InFlight { desk, worker, id: ask.id, call, orders: Orders::none(), event: None, settled: false }
     }
 
     /// Asks the call for its next step. Those that follow each other without a wait are asked for together.
-    fn next(&mut self) -> Order {
-        loop {
-            if let Some(order) = self.orders.take() {
-                return order;
-            }
+    #[inline(always)]
+    fn next(&mut self) -> &Order {
+        if !self.orders.go_on() {
             let (event, now) = (self.event.take(), self.worker.now());
             self.desk.orders(self.id, &mut self.call, event, now, &mut self.orders);
         }
+        self.orders.current()
     }
 
     /// Tells the call what happened.
@@ -55,11 +54,13 @@ impl<'a> InFlight<'a> {
 /// Serves the call to its end.
 pub(crate) async fn drive(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, target: &Target) {
     loop {
-        let Order { step, address, attempts: number } = flight.next();
-        match step {
+        // By reference: to move an order costs more than most of what it says.
+        let order = flight.next();
+        let number = order.attempts;
+        match order.step {
             Step::Open { attempt, give_up, .. } => {
                 target.counts.attempt(kind(io, attempt, number));
-                io.open(attempt, number, address, give_up);
+                io.open(attempt, number, order.address, give_up);
             }
             Step::Drop { attempt, why } => io.drop_attempt(attempt, why),
             Step::Forward { attempt, idle } => io.forward(attempt, idle),

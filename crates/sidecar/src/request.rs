@@ -45,7 +45,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) keys: [Option<NoteKey>; 2],
 }
 
-/// A request on its way.
+/// A request on its way. A connection has one, made anew in its place for each request: to build it elsewhere and move it
+/// here would cost more than most of what it does.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// The head without what differs between attempts; empty while it is lent to one.
@@ -73,39 +74,80 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Rewrites `head`, which stands in `bytes`, for the next hop.
-    pub(crate) fn new(worker: &Worker, head: &RequestHead, bytes: &[u8], hop: &Hop<'_>) -> Request {
-        let mut common = worker.buffers.output();
-        let keys = write_common(worker, &mut common, head, bytes, hop);
-        let body = BodyReader::new(head.framing);
-        let copy = if body.is_done() { Vec::new() } else { worker.buffers.output() };
+    /// The place for a connection's requests, before the first.
+    pub(crate) fn none() -> Request {
         Request {
-            common_len: common.len(),
-            common,
-            copy,
+            common: Vec::new(),
+            common_len: 0,
+            copy: Vec::new(),
             base: 0,
-            copy_at_most: worker.bounds().body_copy as usize,
-            body,
-            chunked: head.framing == Framing::Chunked,
+            copy_at_most: 0,
+            body: BodyReader::new(Framing::Empty),
+            chunked: false,
             spilled: false,
             news: None,
-            asked: head.asked(),
-            form: hop.form,
-            expects_continue: head.expect_continue,
-            upgrade: protocol(head, bytes),
-            inbound: hop.inbound,
-            deadline: hop.deadline,
-            attempt: hop.attempt,
-            idempotent: head.method.is_idempotent(),
-            connect_time: hop.connect_time,
-            keys,
+            asked: Asked::default(),
+            form: Form::Line,
+            expects_continue: false,
+            upgrade: ([0; PROTOCOL_AT_MOST], 0),
+            inbound: false,
+            deadline: Moment::NEVER,
+            attempt: 1,
+            idempotent: false,
+            connect_time: Duration::ZERO,
+            keys: [None, None],
         }
     }
 
+    /// Rewrites `head`, which stands in `bytes`, for the next hop.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, worker: &Worker, head: &RequestHead, bytes: &[u8], hop: &Hop<'_>) {
+        // Each field by name, so that none is left as the request before had it.
+        let Request {
+            common,
+            common_len,
+            copy,
+            base,
+            copy_at_most,
+            body,
+            chunked,
+            spilled,
+            news,
+            asked,
+            form,
+            expects_continue,
+            upgrade,
+            inbound,
+            deadline,
+            attempt,
+            idempotent,
+            connect_time,
+            keys,
+        } = self;
+        *common = worker.buffers.output();
+        *keys = write_common(worker, common, head, bytes, hop);
+        *common_len = common.len();
+        *body = BodyReader::new(head.framing);
+        *copy = if body.is_done() { Vec::new() } else { worker.buffers.output() };
+        *base = 0;
+        *copy_at_most = worker.bounds().body_copy as usize;
+        *chunked = head.framing == Framing::Chunked;
+        (*spilled, *news) = (false, None);
+        *asked = head.asked();
+        *form = hop.form;
+        *expects_continue = head.expect_continue;
+        set_protocol(upgrade, head, bytes);
+        *inbound = hop.inbound;
+        *deadline = hop.deadline;
+        *attempt = hop.attempt;
+        *idempotent = head.method.is_idempotent();
+        *connect_time = hop.connect_time;
+    }
+
     /// Gives the buffers back.
-    pub(crate) fn end(self, worker: &Worker) {
-        worker.buffers.give_output(self.common);
-        worker.buffers.give_output(self.copy);
+    pub(crate) fn end(&mut self, worker: &Worker) {
+        worker.buffers.give_output(std::mem::take(&mut self.common));
+        worker.buffers.give_output(std::mem::take(&mut self.copy));
     }
 
     /// The head as the `number`-th attempt sends it. What the attempts have in common is not copied but lent, so that a request
@@ -240,14 +282,13 @@ impl Request {
     }
 }
 
-fn protocol(head: &RequestHead, bytes: &[u8]) -> ([u8; PROTOCOL_AT_MOST], u8) {
-    let mut text = [0; PROTOCOL_AT_MOST];
-    let name = head.upgrade.map_or(&b""[..], |span| span.of(bytes));
-    match text.get_mut(..name.len()) {
-        Some(place) => place.copy_from_slice(name),
-        None => return (text, 0),
+fn set_protocol(upgrade: &mut ([u8; PROTOCOL_AT_MOST], u8), head: &RequestHead, bytes: &[u8]) {
+    upgrade.1 = 0;
+    let Some(name) = head.upgrade.map(|span| span.of(bytes)) else { return };
+    if let Some(place) = upgrade.0.get_mut(..name.len()) {
+        place.copy_from_slice(name);
+        upgrade.1 = name.len() as u8;
     }
-    (text, name.len() as u8)
 }
 
 /// Writes request line and fields, without the end, and returns the keys of its trace and request ids.

@@ -8,7 +8,7 @@ use crate::context::{Context, NoteKey, Notes};
 use crate::drive::{InFlight, drive};
 use crate::exchange::Exchange;
 use crate::record::Outcome;
-use crate::request::{Hop, Request};
+use crate::request::Hop;
 use crate::respond::{self, Form, Refusal};
 use crate::snapshot::{Entrance, Route, World};
 use crate::worker::{Draining, Worker};
@@ -23,19 +23,17 @@ use std::time::Duration;
 /// `request_head`. Afterwards the connection may be used again unless `caller.close` is set.
 pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: SocketAddr, head_len: usize) {
     let begun = worker.now();
-    let arrived = arrive(worker, caller, &worker.world(), entrance, head_len, begun);
-    let arrival = match arrived {
-        //                                                  2 pin
+    let arrived = arrive(worker, caller, &worker.world(), entrance, head_len, begun); // 2 pin
+    let Arrival { route, context, noted, method, entry, ask } = match arrived {
         Ok(arrival) => arrival, //                                                    3 identify, 4 begin, 5 route
         Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
     };
-    let Arrival { route, request, context, noted, method, entry, ask } = arrival;
     caller.input.consume(head_len);
     caller.input.rest(&worker.buffers);
     let target = &route.target;
     let _busy = Busy::new(worker);
     let kept = noted.map(|keys| Kept::new(&worker.shared.notes, keys, context));
-    let mut exchange = Exchange::new(worker, caller, request, target.direction);
+    let mut exchange = Exchange::new(worker, caller, target.direction);
     let mut flight = InFlight::begin(worker, &target.desk, ask);
     drive(&mut exchange, &mut flight, target).await; //                               6 to 12
     let attempts = flight.attempts();
@@ -56,10 +54,9 @@ pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: Socket
     }
 }
 
-/// A request that is known to be for a service.
+/// A request that is known to be for a service, and stands rewritten in `caller.request`.
 struct Arrival {
     route: Route,
-    request: Request,
     context: Context,
     /// Where its context is to be noted while the app works on it.
     noted: Option<[Option<NoteKey>; 2]>,
@@ -116,7 +113,7 @@ fn arrive(
         edge,
         inbound,
         host,
-        peer: caller.peer_text(),
+        peer: caller.peer_text.bytes(),
         importance: context.importance,
         deadline: total,
         attempt: context.attempt,
@@ -125,10 +122,10 @@ fn arrive(
         ids,
         keys,
     };
-    let request = Request::new(worker, head, bytes, &hop);
+    caller.request.begin(worker, head, bytes, &hop);
     let ask = Ask {
         id: worker.next_call(),
-        idempotent: request.idempotent,
+        idempotent: caller.request.idempotent,
         has_body: !matches!(head.framing, Framing::Empty | Framing::Length(0)),
         remaining: (context.deadline != Moment::NEVER).then(|| now.until(context.deadline)),
         attempt: context.attempt,
@@ -136,12 +133,11 @@ fn arrive(
         timeouts: route.timeouts,
     };
     Ok(Arrival {
-        noted: inbound.then_some(request.keys),
+        noted: inbound.then_some(caller.request.keys),
         context: Context { deadline: total, ..context },
         method: head.method,
         entry: worker.shared.log.is_some().then(|| entry(head, bytes)),
         route: route.clone(),
-        request,
         ask,
     })
 }

@@ -8,7 +8,6 @@ mod pump;
 use crate::caller::Caller;
 use crate::context::NoteKey;
 use crate::desk::Desk;
-use crate::request::Request;
 use crate::respond::{self, Refusal};
 use crate::upstream::leg::{Begin, Broken, Leg};
 use crate::worker::Worker;
@@ -27,7 +26,6 @@ const HALF_CLOSED: Duration = Duration::from_secs(10);
 pub(crate) struct Exchange<'a> {
     worker: &'a Worker,
     caller: &'a mut Caller,
-    request: Request,
     direction: Direction,
     legs: [Option<Leg>; 2],
     /// Whose answer is passed on.
@@ -58,16 +56,10 @@ pub(crate) struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    pub(crate) fn new(
-        worker: &'a Worker,
-        caller: &'a mut Caller,
-        request: Request,
-        direction: Direction,
-    ) -> Exchange<'a> {
+    pub(crate) fn new(worker: &'a Worker, caller: &'a mut Caller, direction: Direction) -> Exchange<'a> {
         Exchange {
             worker,
             caller,
-            request,
             direction,
             legs: [None, None],
             forwarding: None,
@@ -95,7 +87,7 @@ impl<'a> Exchange<'a> {
 
     /// Under which the request's context can be found.
     pub(crate) fn keys(&self) -> [Option<NoteKey>; 2] {
-        self.request.keys
+        self.caller.request.keys
     }
 
     fn leg(&mut self, attempt: Attempt) -> Option<&mut Leg> {
@@ -104,7 +96,7 @@ impl<'a> Exchange<'a> {
 
     fn take_leg(&mut self, attempt: Attempt) -> Option<Leg> {
         let mut leg = self.legs.get_mut(attempt as usize).and_then(Option::take)?;
-        self.request.take_back(&mut leg);
+        self.caller.request.take_back(&mut leg);
         Some(leg)
     }
 
@@ -126,7 +118,7 @@ impl<'a> Exchange<'a> {
 
     fn start(&mut self, attempt: Attempt, begin: Begin, stream: TcpStream) {
         let other = self.legs.get(attempt.other() as usize).and_then(Option::as_ref);
-        let head = self.request.head_for(self.worker, begin.number, other);
+        let head = self.caller.request.head_for(self.worker, begin.number, other);
         let leg = Leg::new(begin, stream, head);
         if let Some(place) = self.legs.get_mut(attempt as usize) {
             *place = Some(leg);
@@ -145,7 +137,7 @@ impl<'a> Exchange<'a> {
     pub(crate) fn drop_attempt(&mut self, attempt: Attempt, why: Why) {
         let is_sent = self.leg(attempt).is_some_and(|leg| leg.head_is_sent());
         if let Some(mut leg) = self.take_leg(attempt) {
-            let is_sent = is_sent && self.request.body_is_sent(&leg);
+            let is_sent = is_sent && self.caller.request.body_is_sent(&leg);
             let whole = matches!(leg.answer.map(|a| a.framing), Some(Framing::Empty | Framing::Length(_)));
             let clean = why == Why::Retried && whole && is_sent;
             if clean {
@@ -168,7 +160,7 @@ impl<'a> Exchange<'a> {
         // What the caller has not sent yet would be read as its next request; an old caller without framing can
         // see an end only in a closed connection.
         self.blind = unframed && self.caller.old;
-        if !self.request.ended() || self.blind || self.worker.is_draining() {
+        if !self.caller.request.ended() || self.blind || self.worker.is_draining() {
             self.caller.close = true;
         }
         let out = &mut self.caller.output.bytes;
@@ -194,7 +186,7 @@ impl<'a> Exchange<'a> {
         }
         let out = &mut self.caller.output.bytes;
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: ");
-        out.extend_from_slice(self.request.upgrade());
+        out.extend_from_slice(self.caller.request.upgrade());
         out.extend_from_slice(b"\r\n\r\n");
     }
 
@@ -216,19 +208,19 @@ impl<'a> Exchange<'a> {
     pub(crate) fn refuse(&mut self, reason: Reason, retry_after: Option<Duration>) {
         self.status = Some(reason.status());
         self.refused = Some(reason);
-        self.caller.close |= reason.closes() || !self.request.ended();
+        self.caller.close |= reason.closes() || !self.caller.request.ended();
         // Nobody above needs to try again if a call on this request's behalf was retried already.
-        let noted = self.worker.shared.notes.find(self.request.keys);
+        let noted = self.worker.shared.notes.find(self.caller.request.keys);
         let retried = self.direction == Direction::Inbound && noted.is_some_and(|c| c.retried);
         let refusal = Refusal {
             reason,
             rule: self.rule,
             retry_after,
             retried,
-            form: self.request.form(),
+            form: self.caller.request.form(),
             close: self.caller.close,
             old: self.caller.old,
-            head: self.request.asked().head,
+            head: self.caller.request.asked().head,
         };
         respond::write(self.caller.room_to_write(self.worker), &refusal, &self.worker.date());
     }
@@ -322,28 +314,18 @@ impl<'a> Exchange<'a> {
         Event::Broke { attempt, reached: broken.reached, reason: broken.reason }
     }
 
-    /// Gives back what is held and returns the request, for whoever still wants to know.
-    pub(crate) fn end(self) -> Finished {
-        let Exchange {
-            worker,
-            request,
-            legs,
-            answered,
-            tunnel,
-            status,
-            refused,
-            rule,
-            bytes_in,
-            bytes_out,
-            ..
-        } = self;
-        for leg in legs.into_iter().flatten() {
+    /// Gives back what is held and says what is to be recorded.
+    pub(crate) fn end(mut self) -> Finished {
+        for place in &mut self.legs {
+            let Some(leg) = place.take() else { continue };
             // Reusable only if the answer ended where it should and nothing is left to be sent.
-            let over = answered && leg.body.is_done() && request.is_sent(&leg) && !tunnel;
-            leg.end(worker, over);
+            let over =
+                self.answered && leg.body.is_done() && self.caller.request.is_sent(&leg) && !self.tunnel;
+            leg.end(self.worker, over);
         }
-        request.end(worker);
-        Finished { status, reason: refused, rule, bytes_in, bytes_out }
+        self.caller.request.end(self.worker);
+        let Exchange { status, refused: reason, rule, bytes_in, bytes_out, .. } = self;
+        Finished { status, reason, rule, bytes_in, bytes_out }
     }
 }
 

@@ -31,7 +31,7 @@ impl Exchange<'_> {
                 // The answer first: in most turns it is what has come, and its end ends the turn.
                 moved |= self.pump_answer(cx)?;
                 moved |= self.flush(cx)?;
-                let whole = self.request.ended();
+                let whole = self.caller.request.ended();
                 if !whole {
                     // Head and body go out together where both are here.
                     moved |= self.take_body(cx)?;
@@ -53,7 +53,7 @@ impl Exchange<'_> {
 
     /// Reads the request's body into the copy; once it has ended, watches for the caller's going away.
     fn take_body(&mut self, cx: &mut Context<'_>) -> Moved {
-        if self.request.ended() {
+        if self.caller.request.ended() {
             // To the end of what there is: only then are we woken when the caller goes.
             while self.caller.poll_read(self.worker, cx, PIPELINED).is_some() {}
             return self.unless_gone(false);
@@ -62,17 +62,17 @@ impl Exchange<'_> {
         loop {
             let legs = self.legs.iter().flatten();
             let furthest = legs.map(|leg| leg.body_sent).min();
-            if !self.request.has_room(furthest) {
+            if !self.caller.request.has_room(furthest) {
                 return Ok(moved);
             }
-            let took = self.request.take(self.caller.input.bytes()).map_err(|rule| {
+            let took = self.caller.request.take(self.caller.input.bytes()).map_err(|rule| {
                 self.rule = Some(rule);
                 self.cut();
                 Event::CallerGone
             })?;
             self.caller.input.consume(took);
             self.bytes_in += took as u64;
-            if let Some(news) = self.request.take_news() {
+            if let Some(news) = self.caller.request.take_news() {
                 return Err(news);
             }
             if took > 0 {
@@ -100,14 +100,16 @@ impl Exchange<'_> {
         let read = match leg.poll_connected(cx, now) {
             Ok(false) => return Ok(false),
             Err(broken) => Err(broken),
-            Ok(true) => leg.poll_send(cx, self.request.copy(), self.request.copy_base()).and_then(|sent| {
-                let read = leg.poll_answer(cx, worker, &self.request.asked(), self.direction)?;
-                Ok((sent, read))
-            }),
+            Ok(true) => leg
+                .poll_send(cx, self.caller.request.copy(), self.caller.request.copy_base())
+                .and_then(|sent| {
+                    let read = leg.poll_answer(cx, worker, &self.caller.request.asked(), self.direction)?;
+                    Ok((sent, read))
+                }),
         };
         match read {
             // What was sent makes room for more of the body, and for nothing else.
-            Ok((sent, Read::Still | Read::Moved)) => Ok(sent && !self.request.ended()),
+            Ok((sent, Read::Still | Read::Moved)) => Ok(sent && !self.caller.request.ended()),
             Ok((_, Read::Interim(status))) => {
                 self.pass_interim(attempt, status);
                 Ok(true)
@@ -125,8 +127,8 @@ impl Exchange<'_> {
     /// A kept connection that the instance was just closing: nothing was answered, so the same request may go
     /// to the same instance once more on a new connection, if it may be carried out twice or none of it was sent.
     fn may_repeat(&mut self, attempt: Attempt, silent: bool) -> bool {
-        let idempotent = self.request.idempotent;
-        let whole = self.request.copy_base() == 0;
+        let idempotent = self.caller.request.idempotent;
+        let whole = self.caller.request.copy_base() == 0;
         self.leg(attempt)
             .is_some_and(|leg| leg.reused && silent && whole && (idempotent || !leg.head_was_begun()))
     }
@@ -135,7 +137,7 @@ impl Exchange<'_> {
         let Some(leg) = self.take_leg(attempt) else { return false };
         let (address, number) = (leg.address, leg.number);
         leg.end(self.worker, false);
-        let give_up = self.worker.now().after(self.request.connect_time);
+        let give_up = self.worker.now().after(self.caller.request.connect_time);
         let begin = Begin { number, address, reused: false, give_up };
         match self.connect(address) {
             Ok(stream) => self.start(attempt, begin, stream),
@@ -146,7 +148,7 @@ impl Exchange<'_> {
 
     /// Passes a 1xx on, if the caller knows what that is and asked for it.
     fn pass_interim(&mut self, attempt: Attempt, status: u16) {
-        let wanted = !self.caller.old && (status != 100 || self.request.expects_continue());
+        let wanted = !self.caller.old && (status != 100 || self.caller.request.expects_continue());
         let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else { return };
         if wanted {
             let out = self.caller.room_to_write(self.worker);
