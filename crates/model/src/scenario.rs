@@ -47,7 +47,7 @@ pub const SERIES: &[(&str, &str)] = &[
     ("SERVICE.ready", "instances that are open and warm"),
     ("SERVICE.kills", "instances that the watchdog killed"),
     ("SERVICE.killed-young", "of those, instances that had not been healthy for a minute"),
-    ("SERVICE.progressing-killed", "of those, instances that had completed a request in the last 30 seconds"),
+    ("SERVICE.progressing-killed", "of those, instances that had completed a request in the last 25 seconds"),
     ("SERVICE.unplaced", "instances that could not be placed"),
     ("COMPARTMENT.reserved", "share of its cores that is reserved"),
     ("COMPARTMENT.used", "share of its cores that is used"),

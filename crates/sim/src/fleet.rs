@@ -14,7 +14,8 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use crate::report::Occurrence;
+use crate::checks;
+use crate::report::{Occurrence, Report};
 use crate::service::Stage;
 use crate::world::World;
 use model::fleet;
@@ -107,6 +108,24 @@ impl Fleet {
     /// Cores of a compartment that are there.
     pub(crate) fn cores(&self, compartment: usize) -> f64 {
         self.nodes.of(compartment).map(|n| n.capacity.millicores).sum::<u64>() as f64 / 1000.0
+    }
+
+    /// The watchdog's rule for what it may kill at most: `report` shows whether it was kept.
+    pub(crate) fn check_kills(&self, report: &Report) -> Option<String> {
+        let budget = self.rule.watchdog?.budget?;
+        let instances = |service: usize, at: Moment| {
+            let second = (at.as_nanos() / 1_000_000_000).saturating_sub(1) as usize;
+            let of = |name: &str| {
+                let series = report.series.get(&format!("{}.{name}", report.services[service]))?;
+                series.get(second).copied()
+            };
+            // Without series nothing can be said.
+            of("ready").zip(of("cold")).map_or(f64::INFINITY, |(ready, cold)| f64::from(ready + cold))
+        };
+        checks::kills_within(&report.log, budget.per, |service, at| {
+            let share = (budget.share.part() * instances(service, at)) as u32;
+            share.max(budget.at_least)
+        })
     }
 
     fn tenant(&mut self, instance: u32) -> &mut Tenant {

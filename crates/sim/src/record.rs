@@ -65,7 +65,7 @@ pub(crate) struct CompartmentGauges {
 pub(crate) struct Victim {
     /// How long it had been healthy.
     pub(crate) healthy_for: Duration,
-    /// Whether it had completed a request in the last 30 seconds.
+    /// Whether it had completed a request in the last 25 seconds.
     pub(crate) progressing: bool,
 }
 

@@ -252,7 +252,9 @@ impl World {
         }
         self.close();
         let tape = self.tape.map(|t| t.0).unwrap_or_default();
-        (self.record.finish(), tape)
+        let mut report = self.record.finish();
+        report.broken.extend(self.fleet.check_kills(&report));
+        (report, tape)
     }
 
     /// Lets happen all that follows at once from what happened.

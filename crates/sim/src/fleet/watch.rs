@@ -28,8 +28,9 @@ struct Watched {
     shed: bool,
 }
 
-/// How long ago the last request may have been completed of somebody who gets on.
-const LATELY: Duration = Duration::from_secs(30);
+/// How long ago the last request may have been completed of somebody who gets on. A little less than the 30 s within
+/// which who truly hangs shall be found.
+const LATELY: Duration = Duration::from_secs(25);
 
 impl World {
     /// Sends the probes that are due, and does what the watchdog's plan wants.
