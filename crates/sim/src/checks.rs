@@ -3,7 +3,7 @@
 //! * *Nothing is lost, nothing is answered twice*: every request has one outcome, and no second has more useful answers
 //!   than requests ([`check`]; the recorder counts, the world sees a second answer as it comes).
 //! * *Budgets are kept*: whatever happened, one sidecar's extra attempts are no more than its calls have earned
-//!   ([`Budgets`]); kills within any window are no more than the watchdog's budget ([`kills_within`]).
+//!   ([`overdrawn`]); kills within any window are no more than the watchdog's budget ([`kills_within`]).
 //! * *Reserved is never above capacity*, and an instance that is not placed found no room ([`check`], and the fleet when
 //!   it places).
 //! * *Everything has a reason*: whatever is refused, killed, stopped, scaled or left unplaced names one.
@@ -122,55 +122,19 @@ pub(crate) fn kills_within(
     None
 }
 
-/// The naive model of retry budgets: per sidecar and service, calls and extra attempts. Over any run the extra attempts
-/// are no more than the calls have earned at all, plus the floor of the time that has passed and of ten seconds before.
-#[derive(Debug, Default)]
-pub(crate) struct Budgets {
-    books: Vec<(u32, u32)>,
-}
-
-impl Budgets {
-    /// A call begins in the books with this number.
-    pub(crate) fn on_call(&mut self, books: u32) {
-        self.of(books).0 += 1;
-    }
-
-    /// An attempt beyond a call's first.
-    pub(crate) fn on_extra(&mut self, books: u32) {
-        self.of(books).1 += 1;
-    }
-
-    /// So many of both in the books with this number.
-    pub(crate) fn enter(&mut self, books: u32, calls: u32, extra: u32) {
-        let entry = self.of(books);
-        *entry = (entry.0 + calls, entry.1 + extra);
-    }
-
-    fn of(&mut self, books: u32) -> &mut (u32, u32) {
-        let books = books as usize;
-        if self.books.len() <= books {
-            self.books.resize(books + 1, (0, 0));
+/// The naive model of a retry budget: over any time the extra attempts of one sidecar to one service are no more than its
+/// calls have earned at all, plus the floor of the time that has passed and of ten seconds before. In words, if there
+/// were more.
+pub(crate) fn overdrawn(rule: Option<Retry>, (calls, extra): (u32, u32), now: Moment) -> Option<String> {
+    let most = match rule {
+        None => 0.0,
+        Some(rule) => {
+            let floor = f64::from(rule.floor_per_second) * (seconds(now) + 10.0);
+            f64::from(calls) * rule.budget?.part() + floor + 1e-6
         }
-        &mut self.books[books]
-    }
-
-    /// The first books that overdrew. `rule` gives the retry that their settings have.
-    pub(crate) fn check(&self, now: Moment, rule: impl Fn(u32) -> Option<Retry>) -> Option<String> {
-        let over = |(number, (calls, extra)): (usize, &(u32, u32))| {
-            let most = match rule(number as u32) {
-                None => 0.0,
-                Some(rule) => {
-                    let floor = f64::from(rule.floor_per_second) * (seconds(now) + 10.0);
-                    f64::from(*calls) * rule.budget?.part() + floor + 1e-6
-                }
-            };
-            let extra = f64::from(*extra);
-            (extra > most).then(|| {
-                format!("budgets are kept: {extra} extra attempts for {calls} calls in books {number}, {most:.0} may be")
-            })
-        };
-        self.books.iter().enumerate().find_map(over)
-    }
+    };
+    (f64::from(extra) > most)
+        .then(|| format!("budgets are kept: {extra} extra attempts for {calls} calls, {most:.0} may be"))
 }
 
 #[cfg(test)]

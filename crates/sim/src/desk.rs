@@ -1,7 +1,7 @@
 //! The books of one sidecar for one service that it calls, with the dice and the network that belong to them.
 
 use crate::chance::{Chance, Source, seed_of};
-use crate::checks::Budgets;
+use crate::checks;
 use crate::layout::Link;
 use crate::service::Service;
 use model::{Moment, Retry, Settings};
@@ -54,10 +54,8 @@ impl Desk {
 
     /// In words, if more extra attempts were made than the budget allows.
     pub(crate) fn overdrawn(&self, now: Moment) -> Option<String> {
-        let mut budgets = Budgets::default();
-        budgets.enter(0, self.calls, self.extra);
         let hedges = self.settings.hedge.map(|_| Retry::default());
-        budgets.check(now, |_| self.settings.retry.or(hedges))
+        checks::overdrawn(self.settings.retry.or(hedges), (self.calls, self.extra), now)
     }
 
     /// The sidecar is gone, and its books with it.

@@ -157,9 +157,6 @@ impl World {
         self.reconcile();
     }
 
-    /// A moment that the fleet entered as [`crate::world::Happening::Fleet`] has come.
-    pub(crate) fn fleet_acts(&mut self, _what: u32) {}
-
     /// A probe was answered, or refused, or its instance died.
     pub(crate) fn fleet_probed(&mut self, number: u32, well: bool) {
         self.probed(number, well);

@@ -2,8 +2,8 @@
 //!
 //! Read in this order: [`clock`] (what happens next), `world` (all that there is), `drive` (the twin of the sidecar's
 //! loop: the same names, an event queue in the place of the await) with `exchange` and `desk` (the books), `workload`
-//! (clients), `service` (`instance`, `work`, `life`), `faults`, `network`, `cache`; then [`choice`] (which policies),
-//! [`report`] (what a run gives), [`accept`] and [`ablate`] (what is made of it).
+//! (clients), `service` (`instance`, `work`, `life`), `fleet` (observe → plan → act), `faults`, `network`, `cache`; then
+//! [`choice`] (which policies), [`report`] (what a run gives), [`accept`] and [`ablate`] (what is made of it).
 //!
 //! Everything follows from the seed: time is whole nanoseconds, events at the same moment come in the order in which
 //! they were entered, and each source of chance has a stream of its own. Nothing here knows sockets, the system clock or
@@ -13,7 +13,6 @@ pub mod ablate;
 pub mod accept;
 mod cache;
 mod chance;
-#[allow(dead_code, reason = "the world that is checked comes next")]
 mod checks;
 pub mod choice;
 pub mod clock;
@@ -23,20 +22,16 @@ mod exchange;
 mod faults;
 mod fleet;
 mod flight;
-#[allow(dead_code, reason = "the fleet that probes comes next")]
 mod layout;
 mod network;
-#[allow(dead_code, reason = "the fleet that kills comes next")]
 mod record;
 pub mod report;
 #[cfg(test)]
 mod samples;
 pub mod scenario;
-#[allow(dead_code, reason = "the fleet that probes comes next")]
 mod service;
 mod shuffle;
 mod workload;
-#[allow(dead_code, reason = "the fleet that has times of its own comes next")]
 mod world;
 
 pub use choice::{Choice, Component};

@@ -135,14 +135,14 @@ struct ServiceRecord {
 }
 
 /// What a second has counted of a service.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct ServiceSecond {
-    pub(crate) arrivals: u32,
-    pub(crate) served: u32,
-    pub(crate) failed: u32,
-    pub(crate) calls: u32,
-    pub(crate) attempts: u32,
-    pub(crate) refused: u32,
+#[derive(Clone, Copy, Debug, Default)]
+struct ServiceSecond {
+    arrivals: u32,
+    served: u32,
+    failed: u32,
+    calls: u32,
+    attempts: u32,
+    refused: u32,
     kills: u32,
     killed_young: u32,
     progressing_killed: u32,
@@ -375,11 +375,6 @@ impl Recorder {
         second.killed_young += u32::from(victim.healthy_for < Duration::from_secs(60));
         second.progressing_killed += u32::from(victim.progressing);
         self.log(now, Occurrence::Killed { service, instance, reason, healthy_for: victim.healthy_for });
-    }
-
-    /// What the second under way has counted of a service so far.
-    pub(crate) fn counted(&self, service: usize) -> ServiceSecond {
-        self.seconds[service]
     }
 
     /// Something happened that people want to read.

@@ -122,10 +122,6 @@ pub(crate) enum Happening {
     FaultEnds {
         number: u32,
     },
-    /// A moment that the fleet waits for has come.
-    Fleet {
-        what: u32,
-    },
     /// People act.
     Operator {
         number: u32,
@@ -293,7 +289,6 @@ impl World {
             }
             Happening::Started { instance } => self.started(instance),
             Happening::Probed { number, well } => self.fleet_probed(number, well),
-            Happening::Fleet { what } => self.fleet_acts(what),
             Happening::Lot { lot } => self.draw_neighbours(lot),
             Happening::FaultBegins { number } => self.fault_begins(number),
             Happening::FaultEnds { number } => self.fault_ends(number),
