@@ -23,7 +23,7 @@ pub use manifest::{
     Edge, Environment, EnvironmentManifest, EnvironmentService, Liveness, Member, Probe, Restart, Run,
     ServiceKind, ServiceManifest, Startup, Variables,
 };
-pub use name::{BadName, InstanceName, ServiceName};
+pub use name::{AgentName, BadName, InstanceName, ServiceName};
 pub use reason::{Fault, Reason, Retryable};
 pub use scenario::TimeOfDay;
 pub use settings::{

@@ -13,6 +13,10 @@ pub struct ServiceName(Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceName(Arc<str>);
 
+/// The name of an agent, by convention that of its machine: the same form as a service's.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentName(Arc<str>);
+
 /// Why a text is no name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadName {
@@ -84,6 +88,21 @@ impl InstanceName {
     }
 }
 
+impl AgentName {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// [`BadName`] says what is wrong with it.
+    pub fn new(text: &str) -> Result<AgentName, BadName> {
+        check(text).map(|()| AgentName(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 macro_rules! shows_as_text {
     ($name:ident) => {
         impl fmt::Display for $name {
@@ -100,6 +119,7 @@ macro_rules! shows_as_text {
 }
 shows_as_text!(ServiceName);
 shows_as_text!(InstanceName);
+shows_as_text!(AgentName);
 
 impl fmt::Display for BadName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

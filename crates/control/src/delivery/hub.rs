@@ -1,0 +1,447 @@
+//! Who follows what, and who is to be woken when it changes. A change costs as much as it has followers, not as much
+//! as there are.
+//!
+//! Three locks, never two at once but for a conversation that reads the table: the table, the roll of followers, and
+//! each conversation. A follower is entered in the roll *before* it looks anything up in the table, and a change is
+//! made in the table *before* the roll is asked whom it concerns: whichever comes first, nobody misses it.
+
+use super::conversation::{Conversation, Lag, Reaction, TooMuch, folder_of};
+use super::table::{Refusals, RefusedBy, Table};
+use net::clock::Clock;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Context, Poll, Waker};
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+use wire::xds::grpc::{Ending, Requests};
+use wire::xds::{Kind, Request, Response};
+
+/// So many requests of one follower are taken before others have their turn.
+const TURN: usize = 64;
+
+/// What an author, or an operator, should hear of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// A follower refused a version of a resource.
+    Refused {
+        /// The resource's type.
+        kind: Kind,
+        /// The resource's name.
+        name: Arc<str>,
+        /// The follower.
+        follower: Arc<str>,
+        /// What it said.
+        why: String,
+        /// Whether the last good version is served in its place therefore.
+        withdrawn: bool,
+    },
+    /// A follower asked for more than anybody may, and its stream was ended.
+    TooMuch {
+        /// The follower.
+        follower: Arc<str>,
+        /// Of what.
+        why: String,
+    },
+}
+
+/// How one follower stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Follower {
+    /// Its name, as it gave it.
+    pub name: Arc<str>,
+    /// The service that it belongs to, as it said.
+    pub service: Arc<str>,
+    /// How far it is behind, by type.
+    pub lag: Vec<Lag>,
+    /// How many of its requests were for types that are not known here.
+    pub strange: u64,
+}
+
+type Topics = HashMap<(Kind, Arc<str>), BTreeSet<u64>>;
+
+#[derive(Default)]
+struct Roll {
+    entered: u64,
+    followers: BTreeMap<u64, Arc<Seat>>,
+    topics: Topics,
+    /// For each resource that was removed: who may have it still, and who waits to hear that nobody has.
+    farewells: HashMap<(Kind, Arc<str>), Farewell>,
+}
+
+#[derive(Default)]
+struct Farewell {
+    having: BTreeSet<u64>,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+struct Seat {
+    number: u64,
+    talk: Mutex<Talk>,
+}
+
+#[derive(Default)]
+struct Talk {
+    conversation: Conversation,
+    waker: Option<Waker>,
+}
+
+const CLOSED: u8 = 0;
+const OPEN: u8 = 1;
+const STOPPING: u8 = 2;
+
+/// Everything that can be followed, with everybody who does.
+pub struct Hub {
+    clock: Clock,
+    table: RwLock<Table>,
+    roll: Mutex<Roll>,
+    state: AtomicU8,
+    trouble: Box<dyn Fn(Trouble) + Send + Sync>,
+    bytes: AtomicU64,
+    responses: AtomicU64,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// A panic elsewhere leaves what is behind a lock as good as it was: each change of it is whole or did not begin.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    /// A hub with nothing in it, which serves nobody before it is opened. `trouble` is told what goes wrong; it must
+    /// be quick.
+    pub fn new(clock: Clock, trouble: impl Fn(Trouble) + Send + Sync + 'static) -> Arc<Hub> {
+        Arc::new(Hub {
+            clock,
+            table: RwLock::default(),
+            roll: Mutex::default(),
+            state: AtomicU8::new(CLOSED),
+            trouble: Box::new(trouble),
+            bytes: AtomicU64::new(0),
+            responses: AtomicU64::new(0),
+        })
+    }
+
+    /// From now on followers are answered: what there is has been published. Before that they wait, as an answer from
+    /// an empty table would take everything away from them.
+    pub fn open(&self) {
+        self.enter(OPEN);
+    }
+
+    /// Ends every stream, so that followers go elsewhere or come back.
+    pub fn stop(&self) {
+        self.enter(STOPPING);
+    }
+
+    fn enter(&self, state: u8) {
+        self.state.fetch_max(state, Ordering::SeqCst);
+        let seats: Vec<Arc<Seat>> = lock(&self.roll).followers.values().cloned().collect();
+        for seat in seats {
+            seat.wake();
+        }
+    }
+
+    /// These resources say this from now on; none: they are gone. Their followers are woken.
+    pub fn publish<'a>(&self, changes: impl IntoIterator<Item = (Kind, &'a str, Option<&'a [u8]>)>) {
+        let mut news = Vec::new();
+        {
+            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            for (kind, name, payload) in changes {
+                if table.set(kind, name, payload) {
+                    news.push((kind, Arc::from(name), payload.is_none()));
+                }
+            }
+        }
+        self.spread(&news);
+    }
+
+    fn spread(&self, news: &[(Kind, Arc<str>, bool)]) {
+        let mut told: BTreeMap<u64, (Arc<Seat>, Vec<usize>)> = BTreeMap::new();
+        let mut done = Vec::new();
+        {
+            let mut roll = lock(&self.roll);
+            for (index, (kind, name, is_gone)) in news.iter().enumerate() {
+                let concerned = roll.concerned(*kind, name);
+                for number in &concerned {
+                    if let Some(seat) = roll.followers.get(number) {
+                        told.entry(*number).or_insert_with(|| (seat.clone(), Vec::new())).1.push(index);
+                    }
+                }
+                let key = (*kind, name.clone());
+                // What is back needs no farewell any more.
+                done.extend(roll.farewells.remove(&key));
+                if *is_gone && !concerned.is_empty() {
+                    roll.farewells.insert(key, Farewell { having: concerned, waiting: Vec::new() });
+                }
+            }
+        }
+        let mut without = Vec::new();
+        for (number, (seat, indexes)) in told {
+            let mut talk = lock(&seat.talk);
+            for index in indexes {
+                let (kind, name, _) = &news[index];
+                if !talk.conversation.on_change(*kind, name) {
+                    without.push((number, *kind, name.clone()));
+                }
+            }
+            let waker = talk.waker.take();
+            drop(talk);
+            waker.into_iter().for_each(Waker::wake);
+        }
+        if !without.is_empty() {
+            let mut roll = lock(&self.roll);
+            for (number, kind, name) in without {
+                done.extend(roll.gone(number, kind, name));
+            }
+        }
+        done.into_iter().for_each(Farewell::end);
+    }
+
+    /// Waits until no follower has this resource any more that was removed: each has said so, or has gone.
+    pub async fn farewell(&self, kind: Kind, name: &str) {
+        let over = {
+            let mut roll = lock(&self.roll);
+            let Some(farewell) = roll.farewells.get_mut(&(kind, name.into())) else { return };
+            let (tell, over) = oneshot::channel();
+            farewell.waiting.push(tell);
+            over
+        };
+        // A farewell is ended by telling, or by being dropped: over is over.
+        let _ = over.await;
+    }
+
+    /// A stream for a follower who says `requests`.
+    pub fn join(self: &Arc<Self>, requests: Requests) -> Stream {
+        let mut roll = lock(&self.roll);
+        roll.entered += 1;
+        let seat = Arc::new(Seat { number: roll.entered, talk: Mutex::default() });
+        roll.followers.insert(seat.number, seat.clone());
+        Stream { hub: self.clone(), seat, requests, timer: None }
+    }
+
+    fn leave(&self, seat: &Seat) {
+        let topics =
+            lock(&seat.talk).conversation.topics().map(|(kind, topic)| (kind, topic.clone())).collect();
+        let done = {
+            let mut roll = lock(&self.roll);
+            roll.followers.remove(&seat.number);
+            let farewells = roll.farewells.keys().cloned().collect();
+            roll.react(seat.number, Vec::new(), topics, farewells)
+        };
+        done.into_iter().for_each(Farewell::end);
+    }
+
+    fn on_request(&self, seat: &Seat, request: Request) -> Result<(), TooMuch> {
+        let reaction = lock(&seat.talk).conversation.on_request(request)?;
+        let Reaction { follow, unfollow, gone, refused } = reaction;
+        let done = lock(&self.roll).react(seat.number, follow, unfollow, gone);
+        done.into_iter().for_each(Farewell::end);
+        for refusal in refused {
+            let follower = lock(&seat.talk).conversation.follower().clone();
+            let by = RefusedBy { follower: follower.clone(), why: refusal.why.clone() };
+            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            let withdrawn = table.refuse(refusal.kind, &refusal.name, refusal.version, by);
+            drop(table);
+            if withdrawn {
+                self.spread(&[(refusal.kind, refusal.name.clone(), false)]);
+            }
+            let (kind, name, why) = (refusal.kind, refusal.name, refusal.why);
+            (self.trouble)(Trouble::Refused { kind, name, follower, why, withdrawn });
+        }
+        Ok(())
+    }
+
+    /// The next response; where there is none, `waker` will be woken when there may be, and the moment is when time
+    /// alone may bring one.
+    fn next(&self, seat: &Seat, waker: &Waker) -> Result<Response, Option<model::Moment>> {
+        let mut gone = Vec::new();
+        let next = {
+            let mut talk = lock(&seat.talk);
+            talk.waker = Some(waker.clone());
+            if self.state.load(Ordering::SeqCst) == CLOSED {
+                return Err(None);
+            }
+            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+            let next = talk.conversation.next(self.clock.now(), &table, &mut gone);
+            next.ok_or_else(|| talk.conversation.next_wakeup())
+        };
+        if !gone.is_empty() {
+            let done = lock(&self.roll).react(seat.number, Vec::new(), Vec::new(), gone);
+            done.into_iter().for_each(Farewell::end);
+        }
+        if let Ok(response) = &next {
+            self.responses.fetch_add(1, Ordering::Relaxed);
+            self.bytes.fetch_add(response.len() as u64, Ordering::Relaxed);
+        }
+        next
+    }
+
+    /// How every follower stands, in the order in which they came.
+    pub fn followers(&self) -> Vec<Follower> {
+        let seats: Vec<Arc<Seat>> = lock(&self.roll).followers.values().cloned().collect();
+        let stand = |seat: Arc<Seat>| {
+            let talk = lock(&seat.talk);
+            Follower {
+                name: talk.conversation.follower().clone(),
+                service: talk.conversation.cluster().clone(),
+                lag: talk.conversation.lag(),
+                strange: talk.conversation.strange(),
+            }
+        };
+        seats.into_iter().map(stand).collect()
+    }
+
+    /// What was refused and is still wanted: type, name, and by whom.
+    pub fn refusals(&self) -> Vec<(Kind, Arc<str>, Refusals)> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.refusals().map(|(kind, name, refusals)| (kind, name.clone(), refusals.clone())).collect()
+    }
+
+    /// How many responses were sent so far, and of how many bytes, without the frames of the stream.
+    pub fn sent(&self) -> (u64, u64) {
+        (self.responses.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+}
+
+impl Roll {
+    fn concerned(&self, kind: Kind, name: &Arc<str>) -> BTreeSet<u64> {
+        let folder = folder_of(name).map(Arc::from);
+        let topics = [Some(name.clone()), folder, Some("*".into())];
+        let followers = topics.into_iter().flatten().filter_map(|topic| self.topics.get(&(kind, topic)));
+        followers.flatten().copied().collect()
+    }
+
+    #[must_use]
+    fn react(
+        &mut self,
+        number: u64,
+        follow: Vec<(Kind, Arc<str>)>,
+        unfollow: Vec<(Kind, Arc<str>)>,
+        gone: Vec<(Kind, Arc<str>)>,
+    ) -> Vec<Farewell> {
+        for topic in follow {
+            self.topics.entry(topic).or_default().insert(number);
+        }
+        for topic in unfollow {
+            if let Some(followers) = self.topics.get_mut(&topic) {
+                followers.remove(&number);
+                if followers.is_empty() {
+                    self.topics.remove(&topic);
+                }
+            }
+        }
+        gone.into_iter().filter_map(|(kind, name)| self.gone(number, kind, name)).collect()
+    }
+
+    /// This follower certainly does not have that any more. The farewell, where it was the last one.
+    #[must_use]
+    fn gone(&mut self, number: u64, kind: Kind, name: Arc<str>) -> Option<Farewell> {
+        let key = (kind, name);
+        let farewell = self.farewells.get_mut(&key)?;
+        farewell.having.remove(&number);
+        if farewell.having.is_empty() { self.farewells.remove(&key) } else { None }
+    }
+}
+
+impl Farewell {
+    fn end(self) {
+        for waiting in self.waiting {
+            // Whoever waited may have given up.
+            let _ = waiting.send(());
+        }
+    }
+}
+
+impl Seat {
+    fn wake(&self) {
+        let waker = lock(&self.talk).waker.take();
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// One follower's stream of responses. What the follower says is read when this is polled, so that one who does not
+/// read is not listened to for ever either.
+#[derive(Debug)]
+pub struct Stream {
+    hub: Arc<Hub>,
+    seat: Arc<Seat>,
+    requests: Requests,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.hub.leave(&self.seat);
+    }
+}
+
+impl Stream {
+    /// Reads what the follower has said. Ready when the stream is over.
+    fn listen(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ending>> {
+        for _ in 0..TURN {
+            match self.requests.poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None | Some(Err(_))) => return Poll::Ready(None),
+                Poll::Ready(Some(Ok(request))) => {
+                    if let Err(why) = self.hub.on_request(&self.seat, request) {
+                        let follower = lock(&self.seat.talk).conversation.follower().clone();
+                        let why = why.to_string();
+                        (self.hub.trouble)(Trouble::TooMuch { follower, why: why.clone() });
+                        return Poll::Ready(Some(Ending::TooMuch(why)));
+                    }
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether the moment has come; otherwise the task is woken then.
+    fn is_due(&mut self, at: model::Moment, cx: &mut Context<'_>) -> bool {
+        let Some(at) = self.hub.clock.instant(at) else { return false };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())));
+        if timer.deadline() != at.into() {
+            timer.as_mut().reset(at.into());
+        }
+        timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl wire::xds::grpc::Stream for Stream {
+    type Item = Result<Response, Ending>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let stream = &mut *self;
+        if let Poll::Ready(ending) = stream.listen(cx) {
+            return Poll::Ready(ending.map(Err));
+        }
+        loop {
+            if stream.hub.state.load(Ordering::SeqCst) == STOPPING {
+                return Poll::Ready(Some(Err(Ending::Stopping)));
+            }
+            match stream.hub.next(&stream.seat, cx.waker()) {
+                Ok(response) => return Poll::Ready(Some(Ok(response))),
+                Err(None) => {
+                    stream.timer = None;
+                    return Poll::Pending;
+                }
+                Err(Some(at)) if !stream.is_due(at, cx) => return Poll::Pending,
+                // A timer's millisecond may end a little early: then it is asked once more.
+                Err(Some(_)) => stream.timer = None,
+            }
+        }
+    }
+}

@@ -1,0 +1,644 @@
+//! What is registered: which instances each service has, who answers for them, and which services are declared.
+//!
+//! Pure: it is told the time and what somebody wants ([`Command`]), and answers with what changed ([`Change`]), what
+//! is worth telling ([`Event`]) and what to say back. Whoever drives it writes the changes to a store before it says
+//! anything back, and takes them back with [`Registry::undo`] where they could not be written.
+//!
+//! The rules:
+//! * **Leases belong to agents, not to instances.** An agent with a hundred instances says one word every few
+//!   seconds, and nothing is written for it. (40,000 leases of 20 s were more than etcd could keep alive,
+//!   etcd-io/etcd#11886.)
+//! * **What an owner says goodbye to is gone at once.** What merely falls silent, or is missing from a list, is
+//!   *damped*: see below. A tombstone keeps a late message from bringing back what was taken out.
+//! * **One address, one instance.** Whoever registers an address later has it; the other one is a ghost.
+//!
+//! Damping, with numbers: of ten instances four fall silent, then six answer: the four leave at once, since losing
+//! machines is usual. Of ten instances six fall silent within the grace of 30 s: more than half would be gone, which
+//! is more often a broken network than six broken machines. The six stay, an event says so, and they leave when the
+//! grace is over and they have still not been heard of. (Eureka calls it self-preservation; a watcher of Consul that
+//! took an empty answer after the loss of a leader for the truth is the classic outage.)
+
+mod damp;
+mod event;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use damp::Grace;
+pub use event::Event;
+pub use record::{Change, Declared, Instance, Key, Record, Tombstone};
+
+use damp::{Losses, Verdict};
+use model::{AgentName, InstanceName, Moment, ServiceName, Settings};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How the registry behaves; the defaults are what ships.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Rules {
+    /// How long an agent may be silent before its lease lapses, unless it asks for another time.
+    pub lease: Duration,
+    /// What is damped, and for how long.
+    pub grace: Grace,
+    /// How long a tombstone stands.
+    pub tombstone: Duration,
+    /// So many tombstones at most; the oldest go first.
+    pub tombstones: usize,
+}
+
+impl Default for Rules {
+    /// 10 s: three lost heartbeats of 3 s. An hour: longer than any message is late. 100,000 tombstones are some
+    /// 10 MB.
+    fn default() -> Rules {
+        Rules {
+            lease: Duration::from_secs(10),
+            grace: Grace::default(),
+            tombstone: Duration::from_secs(3600),
+            tombstones: 100_000,
+        }
+    }
+}
+
+/// Leases are no shorter and no longer than this, whatever an agent asks for.
+pub const LEASE_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// An agent, and which run of it: a later run has a higher number (its start, in milliseconds since 1970, will do).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// The agent.
+    pub agent: AgentName,
+    /// Its run.
+    pub session: u64,
+}
+
+/// What somebody asks of the registry.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Command {
+    /// An agent is there. Every other word of an agent says so too.
+    Beat {
+        /// Who.
+        owner: Owner,
+        /// How long the lease is to last; none: as the rules say.
+        lease: Option<Duration>,
+    },
+    /// An instance is to be called from now on.
+    Register {
+        /// Who answers for it.
+        owner: Owner,
+        /// What.
+        instance: Registration,
+    },
+    /// An instance is not to be called any more.
+    Deregister {
+        /// Who answers for it.
+        owner: Owner,
+        /// Which.
+        name: InstanceName,
+    },
+    /// All that an agent runs. What is missing from it is damped.
+    List {
+        /// Who answers for them.
+        owner: Owner,
+        /// All of its instances.
+        instances: Vec<Registration>,
+    },
+    /// An agent goes, and all its instances with it.
+    Leave {
+        /// Who.
+        owner: Owner,
+    },
+    /// A service is declared, or declared otherwise.
+    Declare {
+        /// Which.
+        service: ServiceName,
+        /// The policies for requests to it.
+        settings: Box<Settings>,
+        /// Whom to tell when a follower refuses it.
+        author: String,
+    },
+    /// A service is declared no more. Where it has instances, it stays with them, without policies of its own.
+    Withdraw {
+        /// Which.
+        service: ServiceName,
+    },
+}
+
+/// An instance as its agent describes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Registration {
+    /// Its name, unique in the environment.
+    pub name: InstanceName,
+    /// Whose instance it is.
+    pub service: ServiceName,
+    /// Where callers connect: its sidecar's inbound side.
+    pub address: SocketAddr,
+    /// Which process of this name: a later one has a higher number.
+    pub incarnation: u64,
+}
+
+/// A command that was carried out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Done {
+    /// It is so now.
+    Changed,
+    /// It was so before: nothing was written.
+    Unchanged,
+    /// A list was taken over; these of it were not, and why.
+    Listed(Vec<(InstanceName, Refused)>),
+}
+
+/// Why a command was not carried out. The text says what to do.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refused {
+    /// A later run of the same agent has spoken.
+    #[error("a later run of agent {0} has taken over: stop this one, or give it a name of its own")]
+    Superseded(AgentName),
+    /// Another agent, which is alive, answers for an instance of this name.
+    #[error("agent {by} runs an instance {name} already: give this one another name")]
+    NameTaken {
+        /// The instance.
+        name: InstanceName,
+        /// Who answers for it.
+        by: AgentName,
+    },
+    /// A later process of this name is registered, or was taken out.
+    #[error("a later process of instance {name} was known ({known}): register with a higher incarnation")]
+    Stale {
+        /// The instance.
+        name: InstanceName,
+        /// Its incarnation.
+        known: u64,
+    },
+    /// Nobody can connect there.
+    #[error("instance {0} cannot be reached at port 0 or at an unspecified address: register the real one")]
+    BadAddress(InstanceName),
+    /// There is no such instance.
+    #[error("no instance {0} is registered")]
+    NoInstance(InstanceName),
+    /// There is no such service.
+    #[error("no service {0} is declared")]
+    NoService(ServiceName),
+}
+
+/// What came of a command, or of time.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Outcome {
+    /// What is to be written, in this order.
+    pub changes: Vec<Change>,
+    /// What is worth telling.
+    pub events: Vec<Event>,
+}
+
+/// An instance with what is known of it but never written.
+#[derive(Clone, PartialEq, Debug)]
+struct Member {
+    instance: Instance,
+    /// It has not been heard of, and is kept until this moment.
+    held: Option<Moment>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Lease {
+    session: u64,
+    length: Duration,
+    /// None once it has lapsed.
+    until: Option<Moment>,
+}
+
+/// All that is registered.
+#[derive(Debug, Default)]
+pub struct Registry {
+    rules: Rules,
+    members: BTreeMap<InstanceName, Member>,
+    services: BTreeMap<ServiceName, Declared>,
+    tombs: BTreeMap<InstanceName, Tombstone>,
+    /// When each tombstone goes, oldest first. An entry whose tombstone was replaced meanwhile is passed over.
+    burials: VecDeque<(Moment, InstanceName, u64)>,
+    leases: BTreeMap<AgentName, Lease>,
+    of_service: BTreeMap<ServiceName, BTreeSet<InstanceName>>,
+    of_agent: BTreeMap<AgentName, BTreeSet<InstanceName>>,
+    at: BTreeMap<SocketAddr, InstanceName>,
+    losses: BTreeMap<ServiceName, Losses>,
+    revision: u64,
+}
+
+impl Registry {
+    /// A registry that knows `records`, as a store kept them. Every owner among them has a whole lease from now on,
+    /// and every tombstone its whole time: times are not kept.
+    pub fn load(rules: Rules, now: Moment, records: impl IntoIterator<Item = (Key, Record)>) -> Registry {
+        let mut registry = Registry { rules, ..Registry::default() };
+        for (key, record) in records {
+            registry.revision = registry.revision.max(record.revision());
+            if let Record::Instance(instance) = &record {
+                let until = Some(now.after(rules.lease));
+                let lease = Lease { session: 0, length: rules.lease, until };
+                registry.leases.insert(instance.owner.clone(), lease);
+            }
+            registry.set(now, key, Some(record));
+        }
+        registry
+    }
+
+    /// Carries out `command`, or says why not. Nothing is changed where it is refused, but that the agent was heard.
+    pub fn on(&mut self, now: Moment, command: Command) -> (Result<Done, Refused>, Outcome) {
+        let mut outcome = Outcome::default();
+        let done = self.carry_out(now, command, &mut outcome);
+        (done, outcome)
+    }
+
+    fn carry_out(&mut self, now: Moment, command: Command, out: &mut Outcome) -> Result<Done, Refused> {
+        match command {
+            Command::Beat { owner, lease } => self.heard(now, &owner, lease, out).map(|()| Done::Unchanged),
+            Command::Register { owner, instance } => {
+                self.heard(now, &owner, None, out)?;
+                self.register(now, &owner.agent, instance, out)
+            }
+            Command::Deregister { owner, name } => {
+                self.heard(now, &owner, None, out)?;
+                let known = self.members.get(&name).ok_or_else(|| Refused::NoInstance(name.clone()))?;
+                if known.instance.owner != owner.agent {
+                    return Err(Refused::NameTaken { name, by: known.instance.owner.clone() });
+                }
+                self.bury(now, &name, out);
+                Ok(Done::Changed)
+            }
+            Command::List { owner, instances } => {
+                self.heard(now, &owner, None, out)?;
+                Ok(self.list(now, &owner.agent, instances, out))
+            }
+            Command::Leave { owner } => {
+                self.heard(now, &owner, None, out)?;
+                self.leases.remove(&owner.agent);
+                let names = self.of_agent.get(&owner.agent).cloned().unwrap_or_default();
+                for name in &names {
+                    self.bury(now, name, out);
+                }
+                Ok(if names.is_empty() { Done::Unchanged } else { Done::Changed })
+            }
+            Command::Declare { service, settings, author } => {
+                Ok(self.declare(now, service, *settings, author, out))
+            }
+            Command::Withdraw { service } => self.withdraw(now, service, out),
+        }
+    }
+
+    /// An agent spoke: its lease begins anew, and those of its instances that were held because of its silence are
+    /// in good standing again.
+    fn heard(
+        &mut self,
+        now: Moment,
+        owner: &Owner,
+        length: Option<Duration>,
+        out: &mut Outcome,
+    ) -> Result<(), Refused> {
+        let known = self.leases.get(&owner.agent);
+        if known.is_some_and(|lease| lease.session > owner.session) {
+            return Err(Refused::Superseded(owner.agent.clone()));
+        }
+        let had_lapsed = known.is_some_and(|lease| lease.until.is_none());
+        let (least, most) = LEASE_BOUNDS;
+        let length =
+            length.or(known.map(|lease| lease.length)).unwrap_or(self.rules.lease).clamp(least, most);
+        let lease = Lease { session: owner.session, length, until: Some(now.after(length)) };
+        self.leases.insert(owner.agent.clone(), lease);
+        if had_lapsed {
+            for name in self.of_agent.get(&owner.agent).cloned().unwrap_or_default() {
+                self.release(&name, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn register(
+        &mut self,
+        now: Moment,
+        agent: &AgentName,
+        wanted: Registration,
+        out: &mut Outcome,
+    ) -> Result<Done, Refused> {
+        let Registration { name, service, address, incarnation } = wanted;
+        if address.port() == 0 || address.ip().is_unspecified() {
+            return Err(Refused::BadAddress(name));
+        }
+        let buried = self.tombs.get(&name).map(|tomb| tomb.incarnation);
+        if let Some(known) = buried.filter(|known| *known >= incarnation) {
+            return Err(Refused::Stale { name, known });
+        }
+        if let Some(member) = self.members.get(&name) {
+            let known = &member.instance;
+            if known.owner != *agent && self.is_alive(&known.owner) {
+                return Err(Refused::NameTaken { name, by: known.owner.clone() });
+            }
+            if known.owner == *agent && known.incarnation > incarnation {
+                return Err(Refused::Stale { name, known: known.incarnation });
+            }
+            let same = (&known.owner, &known.service, known.address, known.incarnation);
+            if same == (agent, &service, address, incarnation) {
+                self.release(&name, out);
+                return Ok(Done::Unchanged);
+            }
+        }
+        if let Some(ghost) = self.at.get(&address).filter(|ghost| **ghost != name).cloned() {
+            out.events.push(Event::AddressReused { ghost: ghost.clone(), by: name.clone(), address });
+            self.bury(now, &ghost, out);
+        }
+        let instance = Instance { name, service, address, owner: agent.clone(), incarnation, revision: 0 };
+        out.events
+            .push(Event::Registered { instance: instance.name.clone(), service: instance.service.clone() });
+        if !self.services.contains_key(&instance.service) {
+            // Known from now on, so that a service whose last instance restarts has no instances, and is not unknown.
+            let known = Some(Record::Service(Box::default()));
+            self.write(now, Key::Service(instance.service.clone()), known, out);
+        }
+        let (name, buried) = (instance.name.clone(), buried.is_some());
+        self.write(now, Key::Instance(name.clone()), Some(Record::Instance(instance)), out);
+        if buried {
+            self.write(now, Key::Tombstone(name), None, out);
+        }
+        Ok(Done::Changed)
+    }
+
+    fn list(
+        &mut self,
+        now: Moment,
+        agent: &AgentName,
+        instances: Vec<Registration>,
+        out: &mut Outcome,
+    ) -> Done {
+        let mut refused = Vec::new();
+        let mut listed = BTreeSet::new();
+        for instance in instances {
+            let name = instance.name.clone();
+            listed.insert(name.clone());
+            if let Err(why) = self.register(now, agent, instance, out) {
+                refused.push((name, why));
+            }
+        }
+        let mine = self.of_agent.get(agent).cloned().unwrap_or_default();
+        self.miss(now, mine.difference(&listed).cloned().collect(), out);
+        Done::Listed(refused)
+    }
+
+    fn declare(
+        &mut self,
+        now: Moment,
+        name: ServiceName,
+        settings: Settings,
+        author: String,
+        out: &mut Outcome,
+    ) -> Done {
+        let known = self.services.get(&name);
+        if known.is_some_and(|known| known.settings.as_ref() == Some(&settings) && known.author == author) {
+            return Done::Unchanged;
+        }
+        let declared = Declared { settings: Some(settings), author, revision: 0 };
+        self.write(now, Key::Service(name), Some(Record::Service(Box::new(declared))), out);
+        Done::Changed
+    }
+
+    fn withdraw(&mut self, now: Moment, name: ServiceName, out: &mut Outcome) -> Result<Done, Refused> {
+        let known = self.services.get(&name).ok_or_else(|| Refused::NoService(name.clone()))?;
+        let lives = self.of_service.contains_key(&name);
+        if lives && known.settings.is_none() {
+            return Ok(Done::Unchanged);
+        }
+        let after = lives.then(|| Record::Service(Box::default()));
+        self.write(now, Key::Service(name), after, out);
+        Ok(Done::Changed)
+    }
+
+    /// Time has passed: leases lapse, graces end, tombstones go. Never refused, and never taken back: what could not
+    /// be written is written later.
+    pub fn tick(&mut self, now: Moment) -> Outcome {
+        let mut out = Outcome::default();
+        let mut missed = Vec::new();
+        for (agent, lease) in &mut self.leases {
+            if lease.until.is_some_and(|until| until <= now) {
+                lease.until = None;
+                let names = self.of_agent.get(agent).cloned().unwrap_or_default();
+                out.events.push(Event::LeaseLapsed { agent: agent.clone(), instances: names.len() });
+                missed.extend(names);
+            }
+        }
+        self.leases.retain(|agent, lease| lease.until.is_some() || self.of_agent.contains_key(agent));
+        self.miss(now, missed, &mut out);
+        self.end_graces(now, &mut out);
+        self.end_tombstones(now, &mut out);
+        self.losses.retain(|service, _| self.of_service.contains_key(service));
+        out
+    }
+
+    /// When [`Registry::tick`] has something to do; never before that.
+    pub fn next_wakeup(&self) -> Option<Moment> {
+        let leases = self.leases.values().filter_map(|lease| lease.until);
+        let graces = self.members.values().filter_map(|member| member.held);
+        let tombs = self.burials.front().map(|(until, ..)| *until);
+        leases.chain(graces).chain(tombs).min()
+    }
+
+    /// These instances fell silent or were missing from a list: each service decides whether to believe it.
+    fn miss(&mut self, now: Moment, names: Vec<InstanceName>, out: &mut Outcome) {
+        let mut by_service: BTreeMap<ServiceName, Vec<InstanceName>> = BTreeMap::new();
+        for name in names {
+            let member = self.members.get(&name).filter(|member| member.held.is_none());
+            if let Some(member) = member {
+                by_service.entry(member.instance.service.clone()).or_default().push(name);
+            }
+        }
+        for (service, names) in by_service {
+            let of_service = self.of_service.get(&service);
+            let members = of_service.map_or(0, BTreeSet::len);
+            let held = of_service.map_or(0, |all| {
+                all.iter().filter(|name| self.members.get(*name).is_some_and(|m| m.held.is_some())).count()
+            });
+            let remaining = members.saturating_sub(held + names.len());
+            let losses = self.losses.entry(service.clone()).or_default();
+            match losses.verdict(now, self.rules.grace, members, remaining) {
+                Verdict::Believe => {
+                    losses.on_loss(now, names.len());
+                    for name in &names {
+                        out.events.push(Event::Lost { instance: name.clone(), service: service.clone() });
+                        self.write(now, Key::Instance(name.clone()), None, out);
+                    }
+                }
+                Verdict::Hold { until } => {
+                    let missing = held + names.len();
+                    out.events.push(Event::MembershipHeld { service, missing, members });
+                    for name in names {
+                        if let Some(member) = self.members.get_mut(&name) {
+                            member.held = Some(until);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn end_graces(&mut self, now: Moment, out: &mut Outcome) {
+        let over = |member: &Member| member.held.is_some_and(|until| until <= now);
+        let names: Vec<InstanceName> =
+            self.members.iter().filter(|(_, m)| over(m)).map(|(name, _)| name.clone()).collect();
+        let mut dropped: BTreeMap<ServiceName, usize> = BTreeMap::new();
+        for name in names {
+            if let Some(member) = self.members.get(&name) {
+                *dropped.entry(member.instance.service.clone()).or_default() += 1;
+            }
+            self.write(now, Key::Instance(name), None, out);
+        }
+        for (service, missing) in dropped {
+            // What the grace has let go is the new truth: the next loss is measured against it.
+            self.losses.remove(&service);
+            let members = self.of_service.get(&service).map_or(0, BTreeSet::len);
+            out.events.push(Event::MembershipDropped { service, missing, members });
+        }
+    }
+
+    fn end_tombstones(&mut self, now: Moment, out: &mut Outcome) {
+        while let Some((until, name, revision)) = self.burials.front().cloned() {
+            let stands = self.tombs.get(&name).is_some_and(|tomb| tomb.revision == revision);
+            if stands && until > now && self.tombs.len() <= self.rules.tombstones {
+                break;
+            }
+            self.burials.pop_front();
+            if stands {
+                self.write(now, Key::Tombstone(name), None, out);
+            }
+        }
+    }
+
+    /// A held instance has been heard of again.
+    fn release(&mut self, name: &InstanceName, out: &mut Outcome) {
+        if let Some(member) = self.members.get_mut(name)
+            && member.held.take().is_some()
+        {
+            let service = member.instance.service.clone();
+            out.events.push(Event::Restored { instance: name.clone(), service });
+        }
+    }
+
+    /// Takes an instance out because somebody said so, and remembers it.
+    fn bury(&mut self, now: Moment, name: &InstanceName, out: &mut Outcome) {
+        let Some(member) = self.members.get(name) else { return };
+        let incarnation = member.instance.incarnation;
+        let service = member.instance.service.clone();
+        out.events.push(Event::Deregistered { instance: name.clone(), service });
+        self.write(now, Key::Instance(name.clone()), None, out);
+        let tomb = Tombstone { incarnation, revision: 0 };
+        self.write(now, Key::Tombstone(name.clone()), Some(Record::Tombstone(tomb)), out);
+    }
+
+    fn is_alive(&self, agent: &AgentName) -> bool {
+        self.leases.get(agent).is_some_and(|lease| lease.until.is_some())
+    }
+
+    /// Makes a change and notes it.
+    fn write(&mut self, now: Moment, key: Key, after: Option<Record>, out: &mut Outcome) {
+        self.revision += 1;
+        let after = after.map(|record| record.at(self.revision));
+        let before = self.set(now, key.clone(), after.clone());
+        out.changes.push(Change { key, before, after });
+    }
+
+    /// Takes back `changes` that could not be written. They must be the latest ones.
+    pub fn undo(&mut self, now: Moment, changes: &[Change]) {
+        for change in changes.iter().rev() {
+            self.set(now, change.key.clone(), change.before.clone());
+        }
+    }
+
+    /// Puts `record` in place, keeps the indexes in step, and gives back what was there.
+    fn set(&mut self, now: Moment, key: Key, record: Option<Record>) -> Option<Record> {
+        match (key, record) {
+            (Key::Instance(name), Some(Record::Instance(instance))) => {
+                self.set_instance(now, &name, Some(instance)).map(Record::Instance)
+            }
+            (Key::Instance(name), _) => self.set_instance(now, &name, None).map(Record::Instance),
+            (Key::Service(name), Some(Record::Service(declared))) => {
+                self.services.insert(name, *declared).map(|old| Record::Service(Box::new(old)))
+            }
+            (Key::Service(name), _) => self.services.remove(&name).map(|old| Record::Service(Box::new(old))),
+            (Key::Tombstone(name), Some(Record::Tombstone(tomb))) => {
+                let until = now.after(self.rules.tombstone);
+                self.burials.push_back((until, name.clone(), tomb.revision));
+                self.tombs.insert(name, tomb).map(Record::Tombstone)
+            }
+            (Key::Tombstone(name), _) => self.tombs.remove(&name).map(Record::Tombstone),
+        }
+    }
+
+    fn set_instance(
+        &mut self,
+        now: Moment,
+        name: &InstanceName,
+        instance: Option<Instance>,
+    ) -> Option<Instance> {
+        let old = self.members.remove(name).map(|member| member.instance);
+        if let Some(old) = &old {
+            forget(&mut self.of_service, &old.service, name);
+            forget(&mut self.of_agent, &old.owner, name);
+            if self.at.get(&old.address) == Some(name) {
+                self.at.remove(&old.address);
+            }
+        }
+        if let Some(new) = instance {
+            self.of_service.entry(new.service.clone()).or_default().insert(name.clone());
+            self.of_agent.entry(new.owner.clone()).or_default().insert(name.clone());
+            self.at.insert(new.address, name.clone());
+            // One that comes back by an undo may have an owner that is silent: then it is as missing as before.
+            let silent = !self.is_alive(&new.owner);
+            let held = silent.then(|| now.after(self.rules.grace.time));
+            self.members.insert(name.clone(), Member { instance: new, held });
+        }
+        old
+    }
+
+    /// The instances of `service`, by name.
+    pub fn instances_of(&self, service: &ServiceName) -> impl Iterator<Item = &Instance> {
+        let names = self.of_service.get(service).into_iter().flatten();
+        names.filter_map(|name| self.members.get(name)).map(|member| &member.instance)
+    }
+
+    /// All instances, by name, and whether each one is kept only for the sake of the grace.
+    pub fn instances(&self) -> impl Iterator<Item = (&Instance, bool)> {
+        self.members.values().map(|member| (&member.instance, member.held.is_some()))
+    }
+
+    /// The instance of this name.
+    pub fn instance(&self, name: &InstanceName) -> Option<&Instance> {
+        self.members.get(name).map(|member| &member.instance)
+    }
+
+    /// The services that are declared, or had an instance, by name.
+    pub fn services(&self) -> impl Iterator<Item = (&ServiceName, &Declared)> {
+        self.services.iter()
+    }
+
+    /// What is known of `service` beside its instances.
+    pub fn service(&self, service: &ServiceName) -> Option<&Declared> {
+        self.services.get(service)
+    }
+
+    /// The record of `key`, as it is to be kept.
+    pub fn record(&self, key: &Key) -> Option<Record> {
+        match key {
+            Key::Instance(name) => self.members.get(name).map(|m| Record::Instance(m.instance.clone())),
+            Key::Service(name) => self.services.get(name).map(|s| Record::Service(Box::new(s.clone()))),
+            Key::Tombstone(name) => self.tombs.get(name).copied().map(Record::Tombstone),
+        }
+    }
+
+    /// The number of the last change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+fn forget<K: Ord>(index: &mut BTreeMap<K, BTreeSet<InstanceName>>, key: &K, name: &InstanceName) {
+    if let Some(names) = index.get_mut(key) {
+        names.remove(name);
+        if names.is_empty() {
+            index.remove(key);
+        }
+    }
+}
