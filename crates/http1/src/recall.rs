@@ -43,7 +43,8 @@ impl Recall {
     pub(crate) fn take(&self, buf: &[u8], at: usize, fields: &mut Vec<Field>, room: usize) -> usize {
         let mut at = at;
         let place = fields.len();
-        for before in self.lines.get(place..).unwrap_or_default().iter().take(room - place.min(room)) {
+        let lines = self.lines.get(place..self.lines.len().min(room)).unwrap_or_default();
+        for before in lines {
             let len = before.len as usize;
             let (Some(text), Some(rest)) = (self.text.get(before.begin as usize..), buf.get(at..)) else {
                 break;

@@ -125,6 +125,9 @@ impl Notes {
 
     /// What was noted under either key.
     pub(crate) fn find(&self, keys: [Option<NoteKey>; 2]) -> Option<Context> {
+        if let [None, None] = keys {
+            return None;
+        }
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         keys.into_iter().flatten().find_map(|key| table.get(&key)).map(|note| note.context)
     }
