@@ -482,7 +482,8 @@ pub enum Bound {
 impl Scenario {
     /// The same scenario with everything that has a size multiplied by `scale`: demand and limits; threads, backlogs,
     /// descriptors, pools and cores of each instance. The number of instances and what they reserve stays, so that
-    /// placement is the same; an answer takes longer as an instance with fewer cores is slower.
+    /// placement is the same. The simulator's processors are coarse below full scale: an answer takes as long as at full
+    /// scale, and only a lasting overload makes requests wait.
     #[must_use]
     pub fn scaled(&self, scale: f64) -> Scenario {
         let whole = |n: u32| if n == u32::MAX { n } else { ((f64::from(n) * scale).round() as u32).max(1) };

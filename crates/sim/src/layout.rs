@@ -2,6 +2,7 @@
 
 use crate::chance::Chance;
 use crate::choice::Choice;
+use crate::service::processor::Coarse;
 use model::scenario::{self, CallTo, Scenario, Spread};
 use model::{Settings, Timeouts};
 use std::rc::Rc;
@@ -20,10 +21,12 @@ pub(crate) struct ServiceLayout {
     pub(crate) threads: u32,
     pub(crate) backlog: u32,
     pub(crate) descriptors: u32,
-    /// Requests that the processor works on at once …
+    /// Requests that the processor works on at once, at full scale …
     pub(crate) servers: u32,
     /// … each at this speed.
     pub(crate) speed: f64,
+    /// What it is like below full scale.
+    pub(crate) coarse: Option<Coarse>,
     /// What work grows by for each request beyond `crowd`.
     pub(crate) drag: f64,
     pub(crate) crowd: u32,
@@ -107,6 +110,11 @@ impl Draw {
         matches!(self, Draw::Fixed(0.0) | Draw::Exponential(0.0) | Draw::Normal(0.0, 0.0))
     }
 
+    fn mean(self) -> f64 {
+        let (Draw::Fixed(mean) | Draw::Exponential(mean) | Draw::Normal(mean, _)) = self;
+        mean
+    }
+
     /// Nanoseconds; a distribution that is always the same costs no draw.
     pub(crate) fn draw(self, chance: &mut Chance) -> f64 {
         match self {
@@ -129,14 +137,20 @@ impl Layout {
 }
 
 fn service(service: &scenario::Service, scale: f64, choice: &Choice) -> ServiceLayout {
-    let cores = service.cores * scale;
+    // A larger scale has more servers; a smaller one has coarse processors.
+    let cores = service.cores * scale.max(1.0);
     let servers = (cores.round() as u32).max(1);
+    let speed = cores / f64::from(servers);
+    let works: Vec<f64> =
+        service.routes.iter().map(|r| Draw::new(r.cpu).mean()).filter(|m| *m > 0.0).collect();
+    let mean = works.iter().sum::<f64>() / works.len().max(1) as f64 / speed;
     let mut laid = ServiceLayout {
         threads: service.threads,
         backlog: service.backlog,
         descriptors: service.descriptors,
         servers,
-        speed: cores / f64::from(servers),
+        speed,
+        coarse: Coarse::new(scale, servers, mean),
         drag: service.drag / scale,
         crowd: service.threads / 2,
         cold_speed: service.start.cold_speed.part(),

@@ -449,7 +449,7 @@ impl World {
         let (mut threads, mut used, mut open) = (0u64, 0.0, 0u32);
         for &instance in &self.services[service].members {
             let here = &mut self.instances[instance as usize];
-            let cpu = here.cpu.sum(now);
+            let cpu = here.cpu.used(layout.servers, now);
             used +=
                 (cpu - std::mem::replace(&mut here.cpu_seen, cpu)) as f64 / 1e9 / f64::from(layout.servers);
             gauges.queue += here.queue.len() as u32;

@@ -84,14 +84,24 @@ fn a_thread_is_held_during_calls_and_waits() {
     near(mean(&report, "disk.threads") * f64::from(u32::MAX), 40.0 * 0.005, 0.04);
 }
 
+/// Used as much, as quick, and overwhelmed by as much.
 #[test]
-fn a_scaled_scenario_is_used_as_much() {
+fn a_scaled_scenario_is_like_the_full_one() {
     let mut full = station(10.0, 700.0, 300);
     full.services[0].threads = 100;
     for scale in [1.0, 0.1, 0.04] {
         let report = played(&full.scaled(scale), 1);
         near(mean(&report, "station.cpu"), 0.7, 0.05);
         near(mean(&report, "people.demand"), 700.0 * scale, 0.05);
+        near(mean(&report, "station.p50"), 0.007, 0.15);
+        near(mean(&report, "station.p99"), 0.047, 0.15);
+    }
+    full.clients[0].demand[0].1 = 1_300.0;
+    full.services[0].backlog = 200;
+    for scale in [1.0, 0.1] {
+        let report = played(&full.scaled(scale), 1);
+        near(mean(&report, "people.goodput"), 1_000.0 * scale, 0.06);
+        near(mean(&report, "station.queue"), 200.0 * scale, 0.25);
     }
 }
 

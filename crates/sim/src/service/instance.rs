@@ -1,6 +1,7 @@
 //! An instance: threads, a queue for them, a processor with a queue of its own, pools of connections; how fast it is at
 //! the moment, and what it has done.
 
+use super::processor::{Meter, Processor};
 use crate::chance::Chance;
 use crate::layout::ServiceLayout;
 use crate::world::Happening;
@@ -36,48 +37,6 @@ pub(crate) struct Ailment {
 
 impl Ailment {
     pub(crate) const NONE: Ailment = Ailment { hangs: false, speed: 1.0, delay: None, fails: 0.0 };
-}
-
-/// A sum over time of something that changes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Meter {
-    level: u32,
-    since: u64,
-    /// Nanoseconds times level.
-    sum: u64,
-    /// Nanoseconds with a level above zero.
-    any: u64,
-}
-
-impl Meter {
-    fn settle(&mut self, now: Moment) {
-        let passed = now.as_nanos() - self.since;
-        self.sum += passed * u64::from(self.level);
-        self.any += if self.level > 0 { passed } else { 0 };
-        self.since = now.as_nanos();
-    }
-
-    fn set(&mut self, level: u32, now: Moment) {
-        self.settle(now);
-        self.level = level;
-    }
-
-    /// The level now.
-    pub(crate) fn level(&self) -> u32 {
-        self.level
-    }
-
-    /// Nanoseconds times level until now.
-    pub(crate) fn sum(&mut self, now: Moment) -> u64 {
-        self.settle(now);
-        self.sum
-    }
-
-    /// Nanoseconds until now in which the level was above zero.
-    pub(crate) fn any(&mut self, now: Moment) -> u64 {
-        self.settle(now);
-        self.any
-    }
 }
 
 /// Connections that an instance has for one of its calls.
@@ -145,10 +104,7 @@ pub(crate) struct Instance {
     pub(crate) threads: Meter,
     /// Those that wait for a thread.
     pub(crate) queue: VecDeque<u32>,
-    /// Requests that the processor works on.
-    pub(crate) cpu: Meter,
-    /// Those that wait for it.
-    pub(crate) run_queue: VecDeque<u32>,
+    pub(crate) cpu: Processor,
     /// Its calls under way.
     pub(crate) outbound: u32,
     /// What would have happened if it did not hang.
@@ -180,8 +136,7 @@ impl Instance {
             pools: layout.pools.iter().map(|_| Pool::default()).collect(),
             threads: Meter::default(),
             queue: VecDeque::new(),
-            cpu: Meter::default(),
-            run_queue: VecDeque::new(),
+            cpu: Processor::default(),
             outbound: 0,
             held: Vec::new(),
             completions: Completions::default(),
@@ -224,20 +179,6 @@ impl Instance {
         }
     }
 
-    /// A place on the processor, if there is one.
-    pub(crate) fn take_cpu(&mut self, layout: &ServiceLayout, now: Moment) -> bool {
-        let free = self.cpu.level() < layout.servers;
-        if free {
-            self.cpu.set(self.cpu.level() + 1, now);
-        }
-        free
-    }
-
-    /// The processor is done with a request.
-    pub(crate) fn give_cpu(&mut self, now: Moment) {
-        self.cpu.set(self.cpu.level() - 1, now);
-    }
-
     /// How long the processor takes for so much work that begins now.
     pub(crate) fn takes(&mut self, layout: &ServiceLayout, work: f64, now: Moment) -> Duration {
         let crowd = f64::from(self.inside().saturating_sub(layout.crowd));
@@ -248,7 +189,7 @@ impl Instance {
 
     /// Whether it has not worked long enough to be warm. Only time in which it had something to do counts.
     pub(crate) fn is_cold(&mut self, layout: &ServiceLayout, now: Moment) -> bool {
-        self.cold = self.cold && self.cpu.any(now) < layout.cold_for;
+        self.cold = self.cold && self.cpu.busy(now) < layout.cold_for;
         self.cold
     }
 
@@ -264,16 +205,6 @@ mod tests {
 
     const fn at(ms: u64) -> Moment {
         Moment::from_millis(ms)
-    }
-
-    #[test]
-    fn a_meter_sums_what_was_over_time() {
-        let mut meter = Meter::default();
-        meter.set(2, at(10));
-        meter.set(5, at(20));
-        meter.set(0, at(30));
-        assert_eq!(meter.sum(at(40)), (2 * 10 + 5 * 10) * 1_000_000);
-        assert_eq!(meter.any(at(50)), 20 * 1_000_000);
     }
 
     #[test]

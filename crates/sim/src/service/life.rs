@@ -112,7 +112,7 @@ impl World {
         }
         here.stage = Stage::Gone;
         here.queue.clear();
-        here.run_queue.clear();
+        here.cpu.queue.clear();
         here.held = Vec::new();
         here.pools = Box::default();
         self.leave(instance);

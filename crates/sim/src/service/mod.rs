@@ -3,6 +3,7 @@
 pub(crate) mod instance;
 mod job;
 mod life;
+pub(crate) mod processor;
 pub(crate) mod seen;
 mod work;
 

@@ -67,7 +67,7 @@ impl World {
             served: here.served,
             completed: here.completions.lately(now),
             inside: here.inside(),
-            cpu: here.cpu.sum(now) as f64 / 1e9 / f64::from(layout.servers) * cores,
+            cpu: here.cpu.used(layout.servers, now) as f64 / 1e9 / f64::from(layout.servers) * cores,
             failed: here.failed,
             refused: here.refused,
         }

@@ -83,10 +83,11 @@ impl World {
         {
             return self.waits(job);
         }
-        if here.take_cpu(&self.layout.services[here.service as usize], self.agenda.now()) {
+        let layout = &self.layout.services[here.service as usize];
+        if layout.coarse.is_some() || here.cpu.take(layout.servers, self.agenda.now()) {
             self.burst(job);
         } else {
-            here.run_queue.push_back(job);
+            here.cpu.queue.push_back(job);
         }
     }
 
@@ -97,8 +98,12 @@ impl World {
         let layout = &self.layout.services[here.service as usize];
         let work = layout.routes[self.jobs[job].route as usize].cpu.draw(&mut here.chance);
         let takes = here.takes(layout, work, now);
+        let done = match layout.coarse {
+            Some(rule) => here.cpu.owe(rule, layout.servers, takes.as_nanos() as u64, now),
+            None => now.after(takes),
+        };
         let key = self.jobs.key(job);
-        self.agenda.at(now.after(takes), Happening::CpuDone { job: key });
+        self.agenda.at(done, Happening::CpuDone { job: key });
     }
 
     /// Whether something must not happen at the job's instance now; then it will when that hangs no more.
@@ -116,9 +121,11 @@ impl World {
         }
         let now = self.agenda.now();
         let here = &mut self.instances[self.jobs[job.slot].instance as usize];
-        match here.run_queue.pop_front() {
-            Some(next) => self.burst(next),
-            None => here.give_cpu(now),
+        if self.layout.services[here.service as usize].coarse.is_none() {
+            match here.cpu.queue.pop_front() {
+                Some(next) => self.burst(next),
+                None => here.cpu.give(now),
+            }
         }
         self.waits(job.slot);
     }
