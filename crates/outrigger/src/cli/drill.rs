@@ -87,7 +87,7 @@ fn list(args: &DrillArgs) -> Outcome {
     }
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
     for (name, about) in lines {
-        let room = 80_usize.saturating_sub(width).max(20);
+        let room = 78_usize.saturating_sub(width).max(20);
         let about = crate::drill::transcript::wrapped(&about, room);
         let head = about.first().map_or("", String::as_str);
         // A line each: the rest stands in the report.

@@ -7,6 +7,7 @@ pub(crate) use tally::clock;
 
 use model::Moment;
 use sim::report::{Entry, Occurrence, Report};
+use std::time::Duration;
 
 /// Something to tell.
 #[derive(Clone, PartialEq, Debug)]
@@ -40,31 +41,34 @@ pub(crate) fn happenings(report: &Report) -> Vec<Happening> {
     told
 }
 
-/// Faults and deeds, as the log says them; deeds of the same moment are one.
+/// Deeds that follow each other so closely are one.
+const ONE_DEED: Duration = Duration::from_secs(60);
+
+/// Faults and deeds, as the log says them.
 fn said(report: &Report) -> Vec<Happening> {
     let mut told: Vec<Happening> = Vec::new();
-    let mut deeds: Option<(Moment, Vec<String>)> = None;
+    let mut deeds: Vec<(Moment, Moment, Vec<String>)> = Vec::new();
     for entry in &report.log {
         match &entry.what {
             Occurrence::FaultBegan(what) => {
                 told.push(Happening::mark(entry.at, what.clone(), format!("Fault: {what}.")));
             }
             Occurrence::FaultEnded(what) => told.push(Happening::note(entry.at, format!("Over: {what}."))),
-            Occurrence::Operator(what) => match &mut deeds {
-                Some((at, all)) if *at == entry.at => all.push(what.clone()),
-                _ => {
-                    told.extend(deeds.replace((entry.at, vec![what.clone()])).map(deed));
+            Occurrence::Operator(what) => match deeds.last_mut() {
+                Some((_, last, all)) if entry.at.since(*last) <= ONE_DEED => {
+                    *last = entry.at;
+                    all.push(what.clone());
                 }
+                _ => deeds.push((entry.at, entry.at, vec![what.clone()])),
             },
             _ => {}
         }
     }
-    told.extend(deeds.map(deed));
+    told.extend(deeds.into_iter().map(|(at, last, all)| {
+        let until = if last > at { format!(" until {}", clock(report.starts, last)) } else { String::new() };
+        Happening::mark(at, "operators act", format!("Operators{until}: {}.", all.join("; ")))
+    }));
     told
-}
-
-fn deed((at, all): (Moment, Vec<String>)) -> Happening {
-    Happening::mark(at, "operators act", format!("Operators: {}.", all.join("; ")))
 }
 
 /// The name at a position of one of the report's lists.

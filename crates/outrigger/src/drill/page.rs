@@ -58,7 +58,9 @@ pub(crate) fn page(story: &Story) -> anyhow::Result<String> {
 
 /// `text` as HTML shows it.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    // A number stays with its unit.
+    text.replace(" %", "\u{a0}%")
 }
 
 fn svg(plot: &Plot, marks: &[Mark], size: Size) -> anyhow::Result<String> {
@@ -74,9 +76,9 @@ fn head(story: &Story, figures: &[Figures]) -> String {
     for ((name, figures), (run, class)) in
         names(story).iter().zip(figures).zip(story.runs().zip(["run", "beside"]))
     {
-        // Where policies are the same, the name already says who acts.
-        let long = story.title(run);
-        let name = escaped(if long.starts_with(name.as_str()) { &long } else { name });
+        let acted = if run.operators { "operators act" } else { "nobody acts" };
+        let alone = story.scenario.operators.is_empty() || name == acted;
+        let name = escaped(&if alone { name.clone() } else { format!("{name}, {acted}") });
         let served = percent(figures.availability);
         writeln!(text, "<div class=\"{class}\"><b>{served}</b><span class=\"name\">{name}</span></div>")
             .expect("a string");
@@ -112,8 +114,10 @@ fn sides(story: &Story, plots: &[Plot], marks: &[Mark]) -> anyhow::Result<String
         timeline(&story.run)
     );
     for plot in plots {
-        // What is not over time has nothing to mark.
-        writeln!(text, "<div class=\"card plot\">{}</div>", svg(plot, marks, SMALL)?).expect("a string");
+        // Bars need room for each word only.
+        let height = if plot.bars.is_empty() { SMALL.height } else { 64 + 32 * plot.bars.len() as i32 };
+        let size = Size { height: height.min(SMALL.height), ..SMALL };
+        writeln!(text, "<div class=\"card plot\">{}</div>", svg(plot, marks, size)?).expect("a string");
     }
     Ok(text + "</div>\n</div>\n")
 }

@@ -2,7 +2,8 @@
 
 use super::Happening;
 use crate::drill::curve::Curve;
-use crate::drill::words::{count, counted, figure, grown, percent, seconds, span, times};
+use crate::drill::words::{count, counted, figure, grown, list, percent, seconds, span, times};
+use model::Moment;
 use sim::report::Report;
 use std::time::Duration;
 
@@ -139,12 +140,14 @@ impl<'a> Look<'a> {
         for service in &self.report.services {
             slow.extend(self.slow(service));
             told.extend(self.taken(service));
-            told.extend(self.deserted(service));
         }
-        slow.sort_by_key(|h| h.at);
+        // Who is called is mostly named after who calls: of two at the same moment the later name is nearer the cause.
+        slow.reverse();
+        slow.sort_by_key(|h| h.at.as_nanos() / 1_000_000_000);
         // The first service that slows down is where it began; only it is marked.
         slow.iter_mut().skip(1).for_each(|h| h.mark = None);
         told.extend(slow);
+        self.all_deserted(told);
     }
 
     fn slow(&self, service: &str) -> Option<Happening> {
@@ -173,22 +176,35 @@ impl<'a> Look<'a> {
         Some(Happening::note(threads.moment(at), text + "."))
     }
 
-    /// When a service is asked for much less than shortly before although people want no less.
-    fn deserted(&self, service: &str) -> Option<Happening> {
+    /// Services that are asked for much less than shortly before; those within a minute are told together.
+    fn all_deserted(&self, told: &mut Vec<Happening>) {
+        let deserted =
+            self.report.services.iter().filter_map(|service| Some((self.deserted(service)?, service)));
+        let mut all: Vec<_> = deserted.collect();
+        all.sort_by_key(|((at, _), _)| *at);
+        for some in all.chunk_by(|((a, _), _), ((b, _), _)| b.since(*a) <= Duration::from_secs(60)) {
+            let word =
+                |((_, lost), service): &((Moment, f64), &String)| format!("{service} by {}", percent(*lost));
+            let words: Vec<String> = some.iter().map(word).collect();
+            let text = format!(
+                "Fewer requests arrive than at the peak, though people want no less: {}. Those who call fail before they do.",
+                list(&words, 5)
+            );
+            told.extend(some.first().map(|((at, _), _)| Happening::note(*at, text)));
+        }
+    }
+
+    /// When a service is asked for much less than shortly before although people want no less, and how much less.
+    fn deserted(&self, service: &str) -> Option<(Moment, f64)> {
         let arrivals = self.curve(&format!("{service}.arrivals"))?;
         let demand = self.curve("site.demand")?;
         let back = arrivals.span(Duration::from_secs(300));
         let fallen = |i: usize| {
             let (peak, was) = arrivals.highest(i.saturating_sub(back), i)?;
             let less = was > 5.0 && arrivals.at(i) < 0.75 * was && demand.at(i) > 0.95 * demand.at(peak);
-            less.then_some((i, was))
+            less.then_some((arrivals.moment(i), 1.0 - arrivals.at(i) / was))
         };
-        let (at, was) = (arrivals.span(self.usual)..arrivals.len()).find_map(fallen)?;
-        let part = percent(1.0 - arrivals.at(at) / was);
-        let text = format!(
-            "{part} fewer requests reach {service} than at its peak, though people want no less: those who call it fail before they do."
-        );
-        Some(Happening::note(arrivals.moment(at), text))
+        (arrivals.span(self.usual)..arrivals.len()).find_map(fallen)
     }
 
     fn attempts(&self, told: &mut Vec<Happening>) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// No kind of occurrence gets more lines than this beside its first.
-const LINES: usize = 6;
+const LINES: usize = 10;
 
 /// An instance that was healthy for less than this is young.
 const YOUNG: Duration = Duration::from_secs(60);
@@ -23,21 +23,33 @@ pub(super) fn counted(report: &Report) -> Vec<Happening> {
     told
 }
 
+/// What happened in one stretch of time: its first and last moment, and all of it.
+struct Stretch<T> {
+    first: Moment,
+    last: Moment,
+    all: Vec<T>,
+}
+
 /// Splits what comes in order into stretches of equal length, so long that there are at most [`LINES`].
-fn stretches<T: Clone>(all: &[(Moment, T)]) -> Vec<(Moment, Vec<T>)> {
+fn stretches<T: Clone>(all: &[(Moment, T)]) -> Vec<Stretch<T>> {
     let split = |seconds: u64| {
-        let mut stretches: BTreeMap<u64, (Moment, Vec<T>)> = BTreeMap::new();
+        let mut stretches: BTreeMap<u64, Stretch<T>> = BTreeMap::new();
         for (at, what) in all {
-            let stretch = at.as_nanos() / 1_000_000_000 / seconds;
-            stretches.entry(stretch).or_insert_with(|| (*at, Vec::new())).1.push(what.clone());
+            let new = || Stretch { first: *at, last: *at, all: Vec::new() };
+            let stretch = stretches.entry(at.as_nanos() / 1_000_000_000 / seconds).or_insert_with(new);
+            stretch.last = *at;
+            stretch.all.push(what.clone());
         }
-        // Each is told where it ends: what is counted has happened by then.
-        let end = |n: u64| Moment::from_millis((n + 1) * seconds * 1000);
-        let last = |n: u64| all.iter().map(|(at, _)| *at).filter(|at| *at < end(n)).max();
-        stretches.into_iter().map(|(n, (first, whats))| (last(n).unwrap_or(first), whats)).collect::<Vec<_>>()
+        stretches.into_values().collect::<Vec<_>>()
     };
     let lengths = [60, 120, 300, 600, 1800, 3600, 7200];
     lengths.into_iter().map(split).find(|s| s.len() <= LINES).unwrap_or_else(|| split(86_400))
+}
+
+/// ` since 12:04:10`, where that is not the moment itself.
+fn since(report: &Report, first: Moment, last: Moment) -> String {
+    let long = last.since(first) >= Duration::from_secs(1);
+    if long { format!(" since {}", clock(report.starts, first)) } else { String::new() }
 }
 
 /// `opbox 12 and listing 5`, the most first.
@@ -81,17 +93,15 @@ fn kills(report: &Report) -> Vec<Happening> {
         };
         told.push(Happening::note(*at, text));
     }
-    for (at, some) in stretches(rest) {
-        let young = some.iter().filter(|kill| kill.healthy_for < YOUNG).count() as u64;
-        let mut text = format!("{} more", counted_noun(some.len() as u64, "kill"));
-        text += &format!(": {}.", by_service(report, some.iter().map(|kill| (kill.service, 1))));
+    for Stretch { first, last, all } in stretches(rest) {
+        let young = all.iter().filter(|kill| kill.healthy_for < YOUNG).count() as u64;
+        let kills = counted_noun(all.len() as u64, "kill");
+        let of = by_service(report, all.iter().map(|kill| (kill.service, 1)));
+        let mut text = format!("{kills}{}: {of}.", since(report, first, last));
         if young > 0 {
-            text += &format!(" {young} of them had been healthy for less than a minute.");
+            text += &format!(" {young} had been healthy for less than a minute.");
         }
-        told.push(Happening::note(
-            at,
-            text.replacen("kills more", "more kills", 1).replacen("kill more", "more kill", 1),
-        ));
+        told.push(Happening::note(last, text));
     }
     told
 }
@@ -119,10 +129,10 @@ type Change = (usize, f64, f64, &'static str);
 /// Numbers that went from one value to another, by service and stretch of time, each with its reasons.
 fn changes(report: &Report, all: &[(Moment, Change)], head: &str, unit: &str) -> Vec<Happening> {
     let mut told = Vec::new();
-    for (at, some) in stretches(all) {
+    for Stretch { last, all, .. } in stretches(all) {
         let mut sums: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
         let mut reasons: Vec<String> = Vec::new();
-        for (service, from, to, reason) in some {
+        for (service, from, to, reason) in all {
             sums.entry(service).or_insert((from, to)).1 = to;
             if !reasons.iter().any(|r| r == reason) {
                 reasons.push(reason.to_owned());
@@ -132,7 +142,7 @@ fn changes(report: &Report, all: &[(Moment, Change)], head: &str, unit: &str) ->
             format!("{} {} → {}{unit}", name(&report.services, *service), figure(*from), figure(*to))
         };
         let words: Vec<String> = sums.iter().map(word).collect();
-        told.push(Happening::note(at, format!("{head}: {} ({}).", list(&words, 5), list(&reasons, 3))));
+        told.push(Happening::note(last, format!("{head}: {} ({}).", list(&words, 5), list(&reasons, 3))));
     }
     told
 }
@@ -148,13 +158,12 @@ fn unplaced(report: &Report) -> Vec<Happening> {
     let find = if *count == 1 { "finds" } else { "find" };
     let text = format!("{wanted} of {of} {find} no room ({reason}).");
     let mut told = vec![Happening::mark(*at, "no room", text)];
-    for (at, some) in stretches(rest) {
-        let sum: u64 = some.iter().map(|(_, n, _)| n).sum();
-        let of = by_service(report, some.iter().map(|(s, n, _)| (*s, *n)));
-        told.push(Happening::note(
-            at,
-            format!("{} refused for want of room: {of}.", counted_noun(sum, "more placement")),
-        ));
+    for Stretch { first, last, all } in stretches(rest) {
+        let sum: u64 = all.iter().map(|(_, n, _)| n).sum();
+        let of = by_service(report, all.iter().map(|(s, n, _)| (*s, *n)));
+        let since = since(report, first, last);
+        let placements = counted_noun(sum, "placement");
+        told.push(Happening::note(last, format!("{placements} refused for want of room{since}: {of}.")));
     }
     told
 }

@@ -189,6 +189,11 @@ impl Pair<'_> {
             below.clone_from(&points);
             plot.lines.push(Line { name: state.into(), ink, stroke: Stroke::Area, points });
         }
+        // A number that never changes is no picture.
+        let same = |line: &Line| line.points.windows(2).all(|pair| pair[0].1 == pair[1].1);
+        if plot.lines.iter().all(same) {
+            plot.lines.clear();
+        }
         // The highest is the furthest back.
         plot.lines.reverse();
         plot
