@@ -65,6 +65,8 @@ impl File {
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     files: Vec<File>,
+    /// Files that are no text, pictures for example: links may lead to them.
+    others: Vec<String>,
     /// Absolute paths of this checkout, which no file may name.
     machine_paths: Vec<String>,
 }
@@ -79,16 +81,18 @@ impl Tree {
             .context("could not run git: tidy asks it which files belong to the repository")?;
         anyhow::ensure!(listing.status.success(), "git ls-files failed: run tidy inside a git checkout");
         let names = String::from_utf8(listing.stdout).context("a file name is not UTF-8: rename it")?;
-        let mut files = Vec::new();
+        let (mut files, mut others) = (Vec::new(), Vec::new());
         for path in names.split('\0').filter(|name| !name.is_empty()) {
             // A file that is deleted but not yet committed is still listed: it has no text.
-            if let Ok(text) = std::fs::read_to_string(root.join(path)) {
-                files.push(File { path: path.to_owned(), text });
+            match std::fs::read_to_string(root.join(path)) {
+                Ok(text) => files.push(File { path: path.to_owned(), text }),
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => others.push(path.to_owned()),
+                Err(_) => {}
             }
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
-        Ok(Tree { files, machine_paths: text::machine_paths(root) })
+        Ok(Tree { files, others, machine_paths: text::machine_paths(root) })
     }
 
     fn text_of(&self, path: &str) -> &str {

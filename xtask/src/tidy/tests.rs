@@ -6,7 +6,8 @@ use super::*;
 fn tree(files: &[(&str, &str)]) -> Tree {
     let files =
         files.iter().map(|(path, text)| File { path: (*path).into(), text: (*text).into() }).collect();
-    Tree { files, machine_paths: text::machine_paths(Path::new("/build/nightly/outrigger")) }
+    let others = vec!["docs/picture.png".to_owned()];
+    Tree { files, others, machine_paths: text::machine_paths(Path::new("/build/nightly/outrigger")) }
 }
 
 fn graph(edges: &[(&str, &[&str])]) -> Graph {
@@ -174,6 +175,7 @@ fn links_lead_somewhere() {
         check_tree(&files, &Graph::default()).len()
     };
     assert_eq!(found("[b](b.md), [d](../src/), [w](https://example.org/x), [h](b.md#one-word)\n"), 0);
+    assert_eq!(found("![p](picture.png)\n"), 0);
     assert_eq!(found("[c](c.md)\n"), 1);
     assert_eq!(found("[h](b.md#two)\n"), 1);
     assert_eq!(found("[up](../../x)\n"), 1);

@@ -164,7 +164,8 @@ fn links(file: &File, tree: &Tree, problems: &mut Vec<Problem>) {
         };
         let here = tree.files.iter().find(|other| other.path == path);
         let is_folder = tree.files.iter().any(|other| other.path.starts_with(&format!("{path}/")));
-        if here.is_none() && !is_folder && !path.is_empty() {
+        let is_there = here.is_some() || is_folder || tree.others.contains(&path);
+        if !is_there && !path.is_empty() {
             problems.push(Problem::new(
                 &file.path,
                 line,
