@@ -147,7 +147,12 @@ fn check(path: &Path, known: &BTreeMap<String, Last>) -> Result<()> {
         };
         let later = live.max(buried) > Some(state.incarnation);
         let exactly = Some(state.incarnation);
-        let there = later || if state.gone { live.is_none() && buried == exactly } else { live == exactly || buried == exactly };
+        let there = later
+            || if state.gone {
+                live.is_none() && buried == exactly
+            } else {
+                live == exactly || buried == exactly
+            };
         if !there {
             return Err(format!("{text} was acknowledged as {state:?}, and is {live:?}, {buried:?}").into());
         }

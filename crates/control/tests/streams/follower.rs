@@ -12,14 +12,14 @@ use wire::xds::grpc::{self, Body, Broken, Updates};
 use wire::xds::{Kind, Node, Request, Update};
 
 /// A stream to a control plane, and what came of it.
-pub struct Follower {
+pub(crate) struct Follower {
     say: UnboundedSender<Request>,
     updates: Updates,
     name: String,
     /// What it holds: payload and version by type and name.
-    pub held: BTreeMap<(Kind, String), (Vec<u8>, String)>,
+    pub(crate) held: BTreeMap<(Kind, String), (Vec<u8>, String)>,
     /// Bytes of all requests, without the frames of the stream.
-    pub said: usize,
+    pub(crate) said: usize,
 }
 
 struct Connection(hyper::client::conn::http2::SendRequest<Body>);
@@ -50,14 +50,13 @@ impl grpc::Stream for Requests {
 
 impl Follower {
     /// Connects to the control plane at `address` as `name`, with a window of so many bytes for what is not read.
-    pub async fn connect(address: SocketAddr, name: &str, window: u32) -> Result<Follower, Broken> {
+    pub(crate) async fn connect(address: SocketAddr, name: &str, window: u32) -> Result<Follower, Broken> {
         let broken = |why: &dyn std::fmt::Display| Broken(why.to_string());
         let stream = TcpStream::connect(address).await.map_err(|why| broken(&why))?;
         stream.set_nodelay(true).map_err(|why| broken(&why))?;
         let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
         http2.initial_stream_window_size(window).initial_connection_window_size(window.max(65_535));
-        let (sender, connection) =
-            http2.handshake(TokioIo::new(stream)).await.map_err(|why| broken(&why))?;
+        let (sender, connection) = http2.handshake(TokioIo::new(stream)).await.map_err(|why| broken(&why))?;
         tokio::spawn(connection);
         let (say, said) = unbounded_channel();
         let updates = grpc::follow(Connection(sender), &address.to_string(), Requests(said)).await?;
@@ -65,14 +64,19 @@ impl Follower {
     }
 
     /// Says `request`.
-    pub fn say(&mut self, request: Request) {
+    pub(crate) fn say(&mut self, request: Request) {
         self.said += request.len();
         // A stream that is over says so when it is read.
         let _ = self.say.send(request);
     }
 
     /// Subscribes to `names`, and says what it holds of that type.
-    pub fn subscribe(&mut self, kind: Kind, names: &[String], held: &BTreeMap<(Kind, String), (Vec<u8>, String)>) {
+    pub(crate) fn subscribe(
+        &mut self,
+        kind: Kind,
+        names: &[String],
+        held: &BTreeMap<(Kind, String), (Vec<u8>, String)>,
+    ) {
         let mine = held.iter().filter(|((of, _), _)| *of == kind);
         let initial = mine.map(|((_, name), (_, version))| (name.clone(), version.clone())).collect();
         let node = Some(Node { id: self.name.clone(), cluster: "test".into() });
@@ -81,12 +85,12 @@ impl Follower {
     }
 
     /// The next update; it is neither kept nor answered.
-    pub async fn hear(&mut self) -> Result<Option<Update>, Broken> {
+    pub(crate) async fn hear(&mut self) -> Result<Option<Update>, Broken> {
         self.updates.next().await
     }
 
     /// Keeps what `update` says, and accepts it.
-    pub fn accept(&mut self, update: &Update) {
+    pub(crate) fn accept(&mut self, update: &Update) {
         if let Some(kind) = Kind::from_url(&update.type_url) {
             for given in &update.resources {
                 let what = (given.payload.to_vec(), given.version.clone());
@@ -98,20 +102,5 @@ impl Follower {
         }
         let (type_url, nonce) = (update.type_url.clone(), update.nonce.clone());
         self.say(Request { type_url, nonce, ..Request::default() });
-    }
-
-    /// Refuses `update`.
-    pub fn refuse(&mut self, update: &Update, why: &str) {
-        let (type_url, nonce) = (update.type_url.clone(), update.nonce.clone());
-        self.say(Request { type_url, nonce, error: Some(why.to_owned()), ..Request::default() });
-    }
-
-    /// Hears, keeps and accepts until `enough` is.
-    pub async fn until(&mut self, enough: impl Fn(&Follower) -> bool) -> Result<(), Broken> {
-        while !enough(self) {
-            let update = self.hear().await?.ok_or_else(|| Broken("the stream has ended".into()))?;
-            self.accept(&update);
-        }
-        Ok(())
     }
 }
