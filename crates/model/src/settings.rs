@@ -57,6 +57,10 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Between two bytes of a body, once the response has begun.
     pub idle: Duration,
+    /// Whether the instance is told how much of `total` is left, so that neither it nor those whom it calls in turn work
+    /// on for nobody. What a caller tells is obeyed in any case. False is for comparison: instances that are not told
+    /// go on with work that nobody waits for any more, and that keeps an outage going.
+    pub pass_on: bool,
 }
 
 /// Further attempts, one after the other.
@@ -173,7 +177,8 @@ pub enum Preset {
     /// What a service gets when its manifest says nothing.
     #[default]
     Default,
-    /// The bare path: each in turn, no retry, no breaker, no ejection. For conformance runs and comparison.
+    /// The bare path: each in turn, no retry, no breaker, no ejection, no word of the time that is left. For
+    /// conformance runs and comparison.
     Off,
     /// [`Preset::Off`], named for what it compares.
     RoundRobin,
@@ -187,7 +192,7 @@ pub enum Preset {
     /// What the services of the outage of 2018-07-18 did, as far as its post-mortem says (Allegro's technical blog,
     /// "Postmortem — why Allegro went down", 2018): requests that time out are repeated after a short delay, two times
     /// and without a bound, at each layer; the threshold of the breaker is so high that it is never reached; nothing is
-    /// said of slow start, ejection or panic. The figures are assumed, as none are published: 3 s for each try, and up
+    /// said of slow start, ejection, panic or deadlines. The figures are assumed, as none are published: 3 s for each try, and up
     /// to 25 ms between two. For comparison, and a warning.
     Allegro2018,
     /// A client that tries again up to four times, each after 3 s, without a budget: the retry storm of Huang et al.,
@@ -238,6 +243,7 @@ impl Preset {
             ejection: None,
             slow_start: None,
             panic: Share::NONE,
+            timeouts: Timeouts { pass_on: false, ..all.timeouts },
             ..all.clone()
         };
         match self {
@@ -294,7 +300,7 @@ impl Default for Timeouts {
     /// 15 s to the head: longer hides every failure. 1 s to connect: on a local network a second is an outage.
     /// 60 s between bytes: a stream that is silent for a minute has lost its sender.
     fn default() -> Timeouts {
-        Timeouts { total: s(15), connect: s(1), idle: s(60) }
+        Timeouts { total: s(15), connect: s(1), idle: s(60), pass_on: true }
     }
 }
 
@@ -401,12 +407,19 @@ mod tests {
         assert!(Preset::Default.settings().retry.is_some());
         let bare = Preset::Off.settings();
         assert!(bare.retry.is_none() && bare.breaker.is_none() && bare.ejection.is_none());
+        assert!(!bare.timeouts.pass_on);
+        assert!(
+            [Preset::Default, Preset::Pick, Preset::PickAndBreaker]
+                .iter()
+                .all(|p| p.settings().timeouts.pass_on)
+        );
         assert!(Preset::PickAndBreaker.settings().breaker.is_some());
         assert!(Preset::Pick.settings().breaker.is_none());
         let baselines = [Preset::LeastLoaded, Preset::Allegro2018, Preset::Retries4].map(Preset::settings);
         for s in &baselines {
             let none = (s.hedge, s.ejection, s.slow_start, s.panic, s.limit);
             assert_eq!(none, (None, None, None, Share::NONE, None));
+            assert!(!s.timeouts.pass_on);
         }
         let [least, of_2018, storm] = baselines;
         assert_eq!((least.balancing, least.retry, least.breaker), (Balancing::LeastLoaded, None, None));

@@ -19,9 +19,9 @@
 //! # use policy::tape::{Line, decode, encode, replay};
 //! let tape = "\
 //! 0 0 seed 7
-//! 0 0 follow 4,9 balancing=round-robin timeouts=15000000000,1000000000,60000000000 retry=- hedge=- breaker=- \
+//! 0 0 follow 4,9 balancing=round-robin timeouts=15000000000,1000000000,60000000000,kept retry=- hedge=- breaker=- \
 //! ejection=- slow-start=- panic=0 limit=-
-//! 0 5 begin 1 idempotent empty - 1 critical 15000000000,1000000000,60000000000
+//! 0 5 begin 1 idempotent empty - 1 critical 15000000000,1000000000,60000000000,kept
 //! 0 5 next 1 open 1 0.0 1000000005
 //! 0 5 next 1 idle 15000000005
 //! 0 9 on 1 head 1 200 answer

@@ -31,7 +31,7 @@ pub(crate) struct Hop<'a> {
     pub(crate) peer: &'a [u8],
     /// Told to the next sidecar.
     pub(crate) importance: Importance,
-    /// When the caller gives up.
+    /// When the caller gives up; never, where the next sidecar is not told.
     pub(crate) deadline: Moment,
     /// Which attempt of the caller this is.
     pub(crate) attempt: u8,

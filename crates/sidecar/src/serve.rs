@@ -115,7 +115,7 @@ fn arrive(
         host,
         peer: caller.peer_text.bytes(),
         importance: context.importance,
-        deadline: total,
+        deadline: if route.timeouts.pass_on { total } else { Moment::NEVER },
         attempt: context.attempt,
         connect_time,
         form,

@@ -39,6 +39,7 @@ pub struct Runs<'a> {
 impl<'a> Runs<'a> {
     /// With these seeds, as many at once as there are cores, and nobody is told.
     pub fn new(play: Play, seeds: &'a [u64]) -> Runs<'a> {
+        // tidy-allow: fence-pure, what a run comes to does not depend on how many are played at once
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
         Runs { play, seeds, at_once, progress: &|_| {} }
     }
@@ -60,6 +61,7 @@ impl<'a> Runs<'a> {
                 (self.progress)(Progress { done, of: tasks.len() * runs_of_each });
             }
         };
+        // tidy-allow: fence-pure, runs share nothing, and their results come in the order of the tasks
         std::thread::scope(|scope| {
             for _ in 1..self.at_once.clamp(1, tasks.len().max(1)) {
                 scope.spawn(worker);

@@ -141,16 +141,6 @@ impl Choice {
         settings
     }
 
-    /// Whether sidecars tell the next one until when an answer is wanted: what ships does, the clients of the past whose
-    /// retries it is compared with did not.
-    pub(crate) fn tells_deadlines(&self) -> bool {
-        let preset = match self.base {
-            Source::Own => self.own.0,
-            Source::Named(preset, _) => preset,
-        };
-        !matches!(preset, Preset::Allegro2018 | Preset::Retries4)
-    }
-
     /// The preset that a component of the fleet comes from.
     pub fn fleet_preset(&self, component: Component) -> FleetPreset {
         match self.source(component) {

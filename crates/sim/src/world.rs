@@ -178,8 +178,6 @@ pub(crate) struct World {
     pub(crate) fleet: Fleet,
     pub(crate) record: Recorder,
     pub(crate) tape: Option<Tape>,
-    /// Whether sidecars tell the next one until when an answer is wanted.
-    tells: bool,
 }
 
 impl World {
@@ -212,7 +210,6 @@ impl World {
             fleet: Fleet::new(scenario, choice.fleet()),
             record: Recorder::new(scenario, choice, seed),
             tape: tape.then(Tape::default),
-            tells: choice.tells_deadlines(),
             scenario: scenario.clone(),
         };
         world.set_the_stage(choice);
@@ -312,11 +309,10 @@ impl World {
             importance: Importance::Critical,
             timeouts: errand.timeouts,
         };
-        let tells = self.tells;
         let key = self.flights.begin(|key| {
             ask.id = CallId(key.number());
             let call = Call::begin(ask, now);
-            let deadline = if tells { call.deadline() } else { Moment::NEVER };
+            let deadline = if errand.timeouts.pass_on { call.deadline() } else { Moment::NEVER };
             Flight {
                 generation: key.generation,
                 live: true,

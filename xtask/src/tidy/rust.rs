@@ -15,8 +15,8 @@ pub(crate) struct Source<'a> {
     pub(crate) file: &'a File,
     /// Paths of one or more segments with their lines, imports resolved. `use a::*` reads `a::*`.
     pub(crate) paths: Vec<(String, usize)>,
-    /// Names of methods called, `.name(`, with their lines.
-    pub(crate) methods: Vec<(String, usize)>,
+    /// Methods called, `.name(`.
+    pub(crate) methods: Vec<MethodCall>,
     /// Names of macros called, `name!`, with their lines.
     pub(crate) macros: Vec<(String, usize)>,
     /// First words of attributes, `#[name…]`, with their lines.
@@ -25,6 +25,15 @@ pub(crate) struct Source<'a> {
     /// Modules declared or defined here, with their lines.
     pub(crate) modules: Vec<(String, usize)>,
     test_lines: Vec<(usize, usize)>,
+}
+
+/// A method that is called.
+#[derive(Debug)]
+pub(crate) struct MethodCall {
+    pub(crate) name: String,
+    /// How many arguments it is given, the receiver not counted.
+    pub(crate) arguments: usize,
+    pub(crate) line: usize,
 }
 
 /// A function and its length in lines, from `fn` to the closing brace. Data is read at a glance and counts less: a
@@ -108,9 +117,11 @@ fn read_tokens(stream: TokenStream, names: &BTreeMap<String, String>, source: &m
                 let after_dot = at > 0 && is_punct(trees.get(at - 1), '.');
                 let (path, next) = path_from(&trees, at);
                 if after_dot {
-                    let called = matches!(trees.get(next), Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Parenthesis);
-                    if called {
-                        source.methods.push((path, line));
+                    if let Some(TokenTree::Group(group)) = trees.get(next)
+                        && group.delimiter() == Delimiter::Parenthesis
+                    {
+                        let arguments = arguments(group.stream());
+                        source.methods.push(MethodCall { name: path, arguments, line });
                     }
                 } else {
                     if is_punct(trees.get(next), '!')
@@ -124,6 +135,17 @@ fn read_tokens(stream: TokenStream, names: &BTreeMap<String, String>, source: &m
             }
             _ => at += 1,
         }
+    }
+}
+
+/// How many arguments stand between two parentheses; the comma after the last one is not counted.
+fn arguments(between: TokenStream) -> usize {
+    let trees: Vec<TokenTree> = between.into_iter().collect();
+    let commas = (0..trees.len()).filter(|at| is_punct(trees.get(*at), ',')).count();
+    match trees.last() {
+        None => 0,
+        last if is_punct(last, ',') => commas,
+        Some(_) => commas + 1,
     }
 }
 

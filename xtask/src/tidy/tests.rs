@@ -118,10 +118,19 @@ fn a_pure_source_may_not_name_clock_socket_file_or_thread() {
 
 #[test]
 fn transcendental_floats_go_through_libm() {
-    for bad in ["fn f(x: f64) -> f64 { x.exp() }", "fn f(x: f64) -> f64 { f64::powf(x, 2.0) }"] {
+    for bad in [
+        "fn f(x: f64) -> f64 { x.exp() }",
+        "fn f(x: f64) -> f64 { f64::powf(x, 2.0) }",
+        "fn f(x: f64, base: &S) -> f64 { x.log(base.of(1, 2),) }",
+        "fn f(x: f64) -> f64 { [x.powi(2), 1.0][0] }",
+    ] {
         assert_eq!(broken("crates/sim/src/a.rs", &format!("//! x\n{bad}\n")), [(2, "fence-pure")], "{bad}");
     }
-    for good in ["fn f(x: f64) -> f64 { libm::exp(x).sqrt() }", "fn f(x: &S) -> f64 { x.exp }"] {
+    for good in [
+        "fn f(x: f64) -> f64 { libm::exp(x).sqrt() }",
+        "fn f(x: &S) -> f64 { x.exp }",
+        "fn f(diary: &mut Diary) { diary.log(now, Entry { x, y }) }",
+    ] {
         assert!(broken("crates/sim/src/a.rs", &format!("//! x\n{good}\n")).is_empty(), "{good}");
     }
 }

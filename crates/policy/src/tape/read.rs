@@ -161,7 +161,16 @@ impl<'a> Numbers<'a> {
     }
 
     fn timeouts(&mut self) -> Read<Timeouts> {
-        Ok(Timeouts { total: self.time()?, connect: self.time()?, idle: self.time()? })
+        Ok(Timeouts {
+            total: self.time()?,
+            connect: self.time()?,
+            idle: self.time()?,
+            pass_on: match self.word()? {
+                "passed-on" => true,
+                "kept" => false,
+                other => return bad(other, "passed-on or kept"),
+            },
+        })
     }
 }
 

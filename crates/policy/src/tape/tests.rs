@@ -21,7 +21,7 @@ fn ask(id: u64) -> Ask {
         remaining: id.is_multiple_of(4).then_some(Duration::from_millis(id)),
         attempt: 1,
         importance: Importance::Bulk,
-        timeouts: Timeouts::default(),
+        timeouts: Timeouts { pass_on: id.is_multiple_of(5), ..Timeouts::default() },
     }
 }
 
@@ -97,7 +97,8 @@ fn what_cannot_be_read_is_named() {
         ("0 1 next 1 settled now", "now"),
         ("0 1 next 1", ""),
         ("0 1 follow 1,x balancing=peak-ewma", "x"),
-        ("0 1 follow - balancing=peak-ewma timeouts=1,2,3 retry=2,-,2,1,1,alone", "2"),
+        ("0 1 follow - balancing=peak-ewma timeouts=1,2,3,kept retry=2,-,2,1,1,alone", "2"),
+        ("0 1 follow - balancing=peak-ewma timeouts=1,2,3,told", "told"),
     ] {
         assert_eq!(decode(text).unwrap_err().word, word, "{text}");
     }
@@ -105,8 +106,8 @@ fn what_cannot_be_read_is_named() {
 
 #[test]
 fn a_tape_that_differs_is_told_by_line() {
-    let head = "0 0 seed 1\n0 0 follow 1 balancing=round-robin timeouts=9,9,9 retry=- hedge=- breaker=- \
-                ejection=- slow-start=- panic=0 limit=-\n0 5 begin 1 once empty - 1 bulk 9,9,9\n";
+    let head = "0 0 seed 1\n0 0 follow 1 balancing=round-robin timeouts=9,9,9,kept retry=- hedge=- breaker=- \
+                ejection=- slow-start=- panic=0 limit=-\n0 5 begin 1 once empty - 1 bulk 9,9,9,kept\n";
     let played = |line: &str| replay(format!("{head}{line}").lines());
     assert_eq!(played("0 5 next 1 open 1 0.0 14"), Ok(1));
     let (recorded, here) = (Step::Settled, "Open");

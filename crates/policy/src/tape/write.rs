@@ -82,8 +82,9 @@ fn part(share: Share) -> String {
 }
 
 fn timeouts(t: Timeouts) -> String {
-    let Timeouts { total, connect, idle } = t;
-    format!("{},{},{}", time(total), time(connect), time(idle))
+    let Timeouts { total, connect, idle, pass_on } = t;
+    let pass_on = if pass_on { "passed-on" } else { "kept" };
+    format!("{},{},{},{pass_on}", time(total), time(connect), time(idle))
 }
 
 fn write_settings(f: &mut fmt::Formatter<'_>, settings: &Settings) -> fmt::Result {

@@ -64,6 +64,34 @@ fn what_the_caller_has_left_shortens_it() {
 }
 
 #[test]
+fn what_is_left_is_told_unless_the_settings_keep_it() {
+    let instance = Instance::answering(OK);
+    for pass_on in [true, false] {
+        let sidecar = Sidecar::start(with_timeouts(&instance, |t| t.pass_on = pass_on));
+        for entrance in ["edge", "item"] {
+            assert_eq!(sidecar.caller(entrance).get("/").status, 200);
+            let head = instance.next_head();
+            assert_eq!(field(&head, "outrigger-deadline-ms").is_some(), pass_on, "{entrance}: {head}");
+        }
+    }
+}
+
+#[test]
+fn what_is_told_is_obeyed_by_those_who_do_not_pass_it_on() {
+    let app = silent();
+    let mut snapshot = beside(app.address, vec![]);
+    if let Some(app) = &mut snapshot.app {
+        app.settings.timeouts.pass_on = false;
+    }
+    let sidecar = Sidecar::start(snapshot);
+    let begun = Instant::now();
+    let ask = "GET / HTTP/1.1\r\nHost: shop\r\noutrigger-deadline-ms: 80\r\n\r\n";
+    let answer = sidecar.caller("inbound").ask(ask);
+    assert_eq!((answer.status, answer.reason()), (504, "response-timeout"));
+    assert!((ms(80)..ms(5000)).contains(&begun.elapsed()));
+}
+
+#[test]
 fn a_body_that_falls_silent_is_cut_and_looks_cut_to_every_caller() {
     let instance = Instance::start(|peer| {
         while let Some(request) = peer.request() {

@@ -1,3 +1,5 @@
+//! Many runs that play nothing: how they are measured, ordered, compared and judged.
+
 use super::*;
 use crate::report::Entry;
 use crate::samples;

@@ -1,3 +1,5 @@
+//! Each take of a pass line against series that are made up.
+
 use super::*;
 use std::collections::BTreeMap;
 

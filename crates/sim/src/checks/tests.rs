@@ -1,3 +1,5 @@
+//! Promises that are broken are found, and those that are kept are not.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a choice of policies resolves to, and what it is called.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is told to the recorder stands in the report, in its second.
+
 use super::*;
 use crate::samples::scenario;
 

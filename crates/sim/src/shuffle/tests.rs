@@ -1,3 +1,5 @@
+//! Fitted parameters move within their share, and facts stay.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;

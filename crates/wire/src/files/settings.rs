@@ -63,7 +63,7 @@ pub(crate) const fn policies() -> [Field; 9] {
     ]
 }
 
-static TIMEOUTS: [Field; 3] = [
+static TIMEOUTS: [Field; 4] = [
     preset(
         "total",
         between_ms(1, DAY),
@@ -75,6 +75,13 @@ static TIMEOUTS: [Field; 3] = [
         .example("\"1s\""),
     preset("idle", between_ms(1, DAY), "Between two bytes of a body, once the response has begun.")
         .example("\"60s\""),
+    preset(
+        "pass-on",
+        Kind::Flag,
+        "Whether the instance is told how much of `total` is left, so that neither it nor those whom it calls in turn \
+         work on for nobody. What a caller tells is obeyed in any case. `false` is for comparison.",
+    )
+    .example("true"),
 ];
 
 static RETRY: [Field; 6] = [
@@ -228,7 +235,12 @@ fn balancing_word(balancing: Balancing) -> &'static str {
 
 fn timeouts(decoder: &mut Decoder<'_>, view: &View<'_>, base: Timeouts) -> Timeouts {
     let (connect, total) = ordered(decoder, view, ("connect", base.connect), ("total", base.total));
-    Timeouts { total, connect, idle: view.duration("idle").unwrap_or(base.idle) }
+    Timeouts {
+        total,
+        connect,
+        idle: view.duration("idle").unwrap_or(base.idle),
+        pass_on: view.flag("pass-on").unwrap_or(base.pass_on),
+    }
 }
 
 fn retry(view: &View<'_>, base: Option<Retry>) -> Retry {
@@ -344,10 +356,12 @@ pub(crate) struct SettingsShape {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct TimeoutsShape {
     total: String,
     connect: String,
     idle: String,
+    pass_on: bool,
 }
 
 #[derive(Serialize)]
@@ -402,13 +416,14 @@ struct LimitShape {
 
 /// `settings` as they are written.
 pub(crate) fn encode(settings: &Settings) -> SettingsShape {
-    let Timeouts { total, connect, idle } = settings.timeouts;
+    let Timeouts { total, connect, idle, pass_on } = settings.timeouts;
     SettingsShape {
         balancing: balancing_word(settings.balancing),
         timeouts: TimeoutsShape {
             total: duration_text(total),
             connect: duration_text(connect),
             idle: duration_text(idle),
+            pass_on,
         },
         retry: off_or(settings.retry, |r| RetryShape {
             tries: r.tries,

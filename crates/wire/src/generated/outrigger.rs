@@ -41,6 +41,8 @@ pub struct Timeouts {
     pub connect: u64,
     #[prost(uint64, tag = "3")]
     pub idle: u64,
+    #[prost(bool, tag = "4")]
+    pub pass_on: bool,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct Retry {

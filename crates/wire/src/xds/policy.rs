@@ -25,6 +25,7 @@ pub(crate) fn encode_policy(settings: &Settings) -> raw::Policy {
             total: nanos(timeouts.total),
             connect: nanos(timeouts.connect),
             idle: nanos(timeouts.idle),
+            pass_on: timeouts.pass_on,
         }),
         retry: retry.as_ref().map(|r| raw::Retry {
             tries: u32::from(r.tries),
@@ -76,6 +77,7 @@ pub(crate) fn decode_policy(policy: &raw::Policy) -> Result<Settings, Unreadable
             total: Duration::from_nanos(timeouts.total),
             connect: Duration::from_nanos(timeouts.connect),
             idle: Duration::from_nanos(timeouts.idle),
+            pass_on: timeouts.pass_on,
         },
         retry: policy.retry.as_ref().map(retry).transpose()?,
         hedge: policy.hedge.as_ref().map(|h| Hedge { after: Duration::from_nanos(h.after) }),

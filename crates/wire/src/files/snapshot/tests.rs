@@ -61,8 +61,8 @@ fn ejection() -> impl Strategy<Value = Ejection> {
 fn settings() -> impl Strategy<Value = Settings> {
     let balancing =
         prop::sample::select(vec![Balancing::PeakEwma, Balancing::LeastLoaded, Balancing::RoundRobin]);
-    let timeouts =
-        (two_waits(), wait()).prop_map(|((connect, total), idle)| Timeouts { total, connect, idle });
+    let timeouts = (two_waits(), wait(), any::<bool>())
+        .prop_map(|((connect, total), idle, pass_on)| Timeouts { total, connect, idle, pass_on });
     let budget = prop::option::of(share());
     let retry = (2u8..=10, prop::option::of(wait()), budget, any::<u32>(), wait(), any::<bool>()).prop_map(
         |(tries, try_timeout, budget, floor_per_second, back_off, stacked)| Retry {
