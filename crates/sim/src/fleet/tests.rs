@@ -1,3 +1,5 @@
+//! The fleet in a world of few machines: who is placed where, who is killed and why, and what operators change.
+
 #![allow(clippy::unwrap_used)]
 
 use super::nodes::{Node, Seat, resources};
