@@ -241,15 +241,34 @@ async fn measure(streams: u64, changes: u32, rate: u32) {
     let alone = remote.state().await;
     println!("{SERVICES} services of {INSTANCES}, no follower: {} KiB", alone.kib);
 
-    let (tell, mut heard) = mpsc::unbounded_channel();
+    let (tell, heard) = mpsc::unbounded_channel();
     let (halt, stop) = watch::channel(false);
     let begun = tokio::time::Instant::now();
-    let held = vec![Held::new(); streams as usize];
-    let tasks = everybody(address, held, &tell, &stop).await;
+    let tasks = everybody(address, vec![Held::new(); streams as usize], &tell, &stop).await;
     let with = remote.state().await;
     println!("{streams} followers came and hold all after {:.2} s", begun.elapsed().as_secs_f64());
     println!("memory: {:.1} KiB a follower", (with.kib - alone.kib) as f64 / streams as f64);
+    deliver(&mut remote, heard, streams, changes, rate).await;
 
+    halt.send(true).unwrap();
+    let mut held = Vec::new();
+    for task in tasks {
+        held.push(task.await.unwrap().0);
+    }
+    come_back(&mut remote, address, held, &tell).await;
+    drop(remote);
+    child.wait().await.unwrap();
+}
+
+/// Moves one instance after the other, and prints how long it takes until its followers have it.
+async fn deliver(
+    remote: &mut Remote,
+    mut heard: mpsc::UnboundedReceiver<Delivered>,
+    streams: u64,
+    changes: u32,
+    rate: u32,
+) {
+    let before = remote.state().await;
     let mut registered = BTreeMap::new();
     let mut expected = 0;
     let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
@@ -260,10 +279,7 @@ async fn measure(streams: u64, changes: u32, rate: u32) {
         registered.insert(change, (said[2].parse::<u64>().unwrap(), said[3].parse::<u64>().unwrap()));
         expected += (0..streams).filter(|follower| follows(*follower).contains(&number)).count();
     }
-    let (mut from_asked, mut from_kept, mut writes) = (Vec::new(), Vec::new(), Vec::new());
-    for (asked, kept) in registered.values() {
-        writes.push(kept - asked);
-    }
+    let (mut from_asked, mut from_kept) = (Vec::new(), Vec::new());
     while from_asked.len() < expected {
         let next = tokio::time::timeout(Duration::from_secs(20), heard.recv()).await;
         let delivered = next.expect("not everybody has heard of everything").unwrap();
@@ -272,23 +288,27 @@ async fn measure(streams: u64, changes: u32, rate: u32) {
         from_kept.push(delivered.at.saturating_sub(kept));
     }
     let after = remote.state().await;
-    percentiles("asked → kept and answered", writes);
+    percentiles("asked → kept and answered", registered.values().map(|(asked, kept)| kept - asked).collect());
     percentiles("asked → delivered", from_asked);
     percentiles("kept → delivered", from_kept);
-    let (responses, bytes) = (after.responses - with.responses, after.bytes - with.bytes);
+    let (responses, bytes) = (after.responses - before.responses, after.bytes - before.bytes);
     println!("{:.0} bytes a change and follower, {responses} responses", bytes as f64 / expected as f64);
-    let ticks = (after.ticks - with.ticks) as f64;
+    let ticks = (after.ticks - before.ticks) as f64;
     println!("control plane's processor: {:.0} µs a delivery", ticks * 10_000.0 / expected as f64);
+}
 
-    halt.send(true).unwrap();
-    let mut held = Vec::new();
-    for task in tasks {
-        held.push(task.await.unwrap().0);
-    }
-    let before = gone(&mut remote).await;
+/// Everybody connects again with what it holds, and nothing has changed.
+async fn come_back(
+    remote: &mut Remote,
+    address: SocketAddr,
+    held: Vec<Held>,
+    tell: &mpsc::UnboundedSender<Delivered>,
+) {
+    let streams = held.len() as f64;
+    let before = gone(remote).await;
     let (halt, stop) = watch::channel(false);
     let begun = tokio::time::Instant::now();
-    let tasks = everybody(address, held, &tell, &stop).await;
+    let tasks = everybody(address, held, tell, &stop).await;
     let took = begun.elapsed().as_secs_f64();
     let back = remote.state().await;
     halt.send(true).unwrap();
@@ -299,12 +319,10 @@ async fn measure(streams: u64, changes: u32, rate: u32) {
     let sent = back.bytes - before.bytes;
     println!(
         "all came back after {took:.2} s: {:.0} bytes each, {:.0} of them from the control plane",
-        (sent + said as u64) as f64 / streams as f64,
-        sent as f64 / streams as f64
+        (sent + said as u64) as f64 / streams,
+        sent as f64 / streams
     );
     println!("memory: {} KiB with all of them, {} KiB without", back.kib, before.kib);
-    drop(remote);
-    child.wait().await.unwrap();
 }
 
 /// Waits until the control plane has noticed that everybody has gone.

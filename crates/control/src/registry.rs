@@ -190,14 +190,6 @@ pub struct Outcome {
     pub events: Vec<Event>,
 }
 
-/// An instance with what is known of it but never written.
-#[derive(Clone, PartialEq, Debug)]
-struct Member {
-    instance: Instance,
-    /// It has not been heard of, and is kept until this moment.
-    held: Option<Moment>,
-}
-
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Lease {
     session: u64,
@@ -210,7 +202,9 @@ struct Lease {
 #[derive(Debug, Default)]
 pub struct Registry {
     rules: Rules,
-    members: BTreeMap<InstanceName, Member>,
+    members: BTreeMap<InstanceName, Instance>,
+    /// Members that have not been heard of, with the moment until which they are kept. Never written.
+    held: BTreeMap<InstanceName, Moment>,
     services: BTreeMap<ServiceName, Declared>,
     tombs: BTreeMap<InstanceName, Tombstone>,
     /// When each tombstone goes, oldest first. An entry whose tombstone was replaced meanwhile is passed over.
@@ -257,8 +251,8 @@ impl Registry {
             Command::Deregister { owner, name } => {
                 self.heard(now, &owner, None, out)?;
                 let known = self.members.get(&name).ok_or_else(|| Refused::NoInstance(name.clone()))?;
-                if known.instance.owner != owner.agent {
-                    return Err(Refused::NameTaken { name, by: known.instance.owner.clone() });
+                if known.owner != owner.agent {
+                    return Err(Refused::NameTaken { name, by: known.owner.clone() });
                 }
                 self.bury(now, &name, out);
                 Ok(Done::Changed)
@@ -325,8 +319,7 @@ impl Registry {
         if let Some(known) = buried.filter(|known| *known >= incarnation) {
             return Err(Refused::Stale { name, known });
         }
-        if let Some(member) = self.members.get(&name) {
-            let known = &member.instance;
+        if let Some(known) = self.members.get(&name) {
             if known.owner != *agent && self.is_alive(&known.owner) {
                 return Err(Refused::NameTaken { name, by: known.owner.clone() });
             }
@@ -432,7 +425,7 @@ impl Registry {
     /// When [`Registry::tick`] has something to do; never before that.
     pub fn next_wakeup(&self) -> Option<Moment> {
         let leases = self.leases.values().filter_map(|lease| lease.until);
-        let graces = self.members.values().filter_map(|member| member.held);
+        let graces = self.held.values().copied();
         let tombs = self.burials.front().map(|(until, ..)| *until);
         leases.chain(graces).chain(tombs).min()
     }
@@ -441,17 +434,16 @@ impl Registry {
     fn miss(&mut self, now: Moment, names: Vec<InstanceName>, out: &mut Outcome) {
         let mut by_service: BTreeMap<ServiceName, Vec<InstanceName>> = BTreeMap::new();
         for name in names {
-            let member = self.members.get(&name).filter(|member| member.held.is_none());
+            let member = self.members.get(&name).filter(|_| !self.held.contains_key(&name));
             if let Some(member) = member {
-                by_service.entry(member.instance.service.clone()).or_default().push(name);
+                by_service.entry(member.service.clone()).or_default().push(name);
             }
         }
         for (service, names) in by_service {
             let of_service = self.of_service.get(&service);
             let members = of_service.map_or(0, BTreeSet::len);
-            let held = of_service.map_or(0, |all| {
-                all.iter().filter(|name| self.members.get(*name).is_some_and(|m| m.held.is_some())).count()
-            });
+            let is_held = |name: &&InstanceName| self.held.contains_key(*name);
+            let held = of_service.map_or(0, |all| all.iter().filter(is_held).count());
             let remaining = members.saturating_sub(held + names.len());
             let losses = self.losses.entry(service.clone()).or_default();
             match losses.verdict(now, self.rules.grace, members, remaining) {
@@ -465,24 +457,19 @@ impl Registry {
                 Verdict::Hold { until } => {
                     let missing = held + names.len();
                     out.events.push(Event::MembershipHeld { service, missing, members });
-                    for name in names {
-                        if let Some(member) = self.members.get_mut(&name) {
-                            member.held = Some(until);
-                        }
-                    }
+                    self.held.extend(names.into_iter().map(|name| (name, until)));
                 }
             }
         }
     }
 
     fn end_graces(&mut self, now: Moment, out: &mut Outcome) {
-        let over = |member: &Member| member.held.is_some_and(|until| until <= now);
-        let names: Vec<InstanceName> =
-            self.members.iter().filter(|(_, m)| over(m)).map(|(name, _)| name.clone()).collect();
+        let over = self.held.iter().filter(|(_, until)| **until <= now);
+        let names: Vec<InstanceName> = over.map(|(name, _)| name.clone()).collect();
         let mut dropped: BTreeMap<ServiceName, usize> = BTreeMap::new();
         for name in names {
             if let Some(member) = self.members.get(&name) {
-                *dropped.entry(member.instance.service.clone()).or_default() += 1;
+                *dropped.entry(member.service.clone()).or_default() += 1;
             }
             self.write(now, Key::Instance(name), None, out);
         }
@@ -509,10 +496,9 @@ impl Registry {
 
     /// A held instance has been heard of again.
     fn release(&mut self, name: &InstanceName, out: &mut Outcome) {
-        if let Some(member) = self.members.get_mut(name)
-            && member.held.take().is_some()
-        {
-            let service = member.instance.service.clone();
+        let was_held = self.held.remove(name).is_some();
+        if let Some(member) = self.members.get(name).filter(|_| was_held) {
+            let service = member.service.clone();
             out.events.push(Event::Restored { instance: name.clone(), service });
         }
     }
@@ -520,8 +506,8 @@ impl Registry {
     /// Takes an instance out because somebody said so, and remembers it.
     fn bury(&mut self, now: Moment, name: &InstanceName, out: &mut Outcome) {
         let Some(member) = self.members.get(name) else { return };
-        let incarnation = member.instance.incarnation;
-        let service = member.instance.service.clone();
+        let incarnation = member.incarnation;
+        let service = member.service.clone();
         out.events.push(Event::Deregistered { instance: name.clone(), service });
         self.write(now, Key::Instance(name.clone()), None, out);
         let tomb = Tombstone { incarnation, revision: 0 };
@@ -573,7 +559,8 @@ impl Registry {
         name: &InstanceName,
         instance: Option<Instance>,
     ) -> Option<Instance> {
-        let old = self.members.remove(name).map(|member| member.instance);
+        let old = self.members.remove(name);
+        self.held.remove(name);
         if let Some(old) = &old {
             forget(&mut self.of_service, &old.service, name);
             forget(&mut self.of_agent, &old.owner, name);
@@ -586,9 +573,10 @@ impl Registry {
             self.of_agent.entry(new.owner.clone()).or_default().insert(name.clone());
             self.at.insert(new.address, name.clone());
             // One that comes back by an undo may have an owner that is silent: then it is as missing as before.
-            let silent = !self.is_alive(&new.owner);
-            let held = silent.then(|| now.after(self.rules.grace.time));
-            self.members.insert(name.clone(), Member { instance: new, held });
+            if !self.is_alive(&new.owner) {
+                self.held.insert(name.clone(), now.after(self.rules.grace.time));
+            }
+            self.members.insert(name.clone(), new);
         }
         old
     }
@@ -596,17 +584,17 @@ impl Registry {
     /// The instances of `service`, by name.
     pub fn instances_of(&self, service: &ServiceName) -> impl Iterator<Item = &Instance> {
         let names = self.of_service.get(service).into_iter().flatten();
-        names.filter_map(|name| self.members.get(name)).map(|member| &member.instance)
+        names.filter_map(|name| self.members.get(name))
     }
 
     /// All instances, by name, and whether each one is kept only for the sake of the grace.
     pub fn instances(&self) -> impl Iterator<Item = (&Instance, bool)> {
-        self.members.values().map(|member| (&member.instance, member.held.is_some()))
+        self.members.iter().map(|(name, member)| (member, self.held.contains_key(name)))
     }
 
     /// The instance of this name.
     pub fn instance(&self, name: &InstanceName) -> Option<&Instance> {
-        self.members.get(name).map(|member| &member.instance)
+        self.members.get(name)
     }
 
     /// The services that are declared, or had an instance, by name.
@@ -622,7 +610,7 @@ impl Registry {
     /// The record of `key`, as it is to be kept.
     pub fn record(&self, key: &Key) -> Option<Record> {
         match key {
-            Key::Instance(name) => self.members.get(name).map(|m| Record::Instance(m.instance.clone())),
+            Key::Instance(name) => self.members.get(name).cloned().map(Record::Instance),
             Key::Service(name) => self.services.get(name).map(|s| Record::Service(Box::new(s.clone()))),
             Key::Tombstone(name) => self.tombs.get(name).copied().map(Record::Tombstone),
         }

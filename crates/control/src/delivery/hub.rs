@@ -141,7 +141,9 @@ impl Hub {
     }
 
     fn enter(&self, state: u8) {
-        self.state.fetch_max(state, Ordering::SeqCst);
+        if self.state.fetch_max(state, Ordering::SeqCst) >= state {
+            return;
+        }
         let seats: Vec<Arc<Seat>> = lock(&self.roll).followers.values().cloned().collect();
         for seat in seats {
             seat.wake();
