@@ -91,6 +91,8 @@ pub(crate) struct Flight {
 pub(crate) struct Flights {
     slots: Vec<Flight>,
     free: Vec<u32>,
+    /// The desk of each slot, apart, so that the calls of a few desks are found without looking at every call.
+    desks: Vec<u32>,
 }
 
 impl Flights {
@@ -100,9 +102,16 @@ impl Flights {
         let old = self.slots.get(slot as usize);
         let key = Key { slot, generation: old.map_or(0, |f| f.generation) };
         let flight = Flight { timer: old.map_or(Moment::NEVER, |f| f.timer), ..make(key) };
+        let desk = flight.desk;
         match self.slots.get_mut(slot as usize) {
-            Some(old) => *old = flight,
-            None => self.slots.push(flight),
+            Some(old) => {
+                *old = flight;
+                self.desks[slot as usize] = desk;
+            }
+            None => {
+                self.slots.push(flight);
+                self.desks.push(desk);
+            }
         }
         key
     }
@@ -119,6 +128,14 @@ impl Flights {
     /// The call, if the slot is still its.
     pub(crate) fn get(&mut self, key: Key) -> Option<&mut Flight> {
         self.slots.get_mut(key.slot as usize).filter(|f| f.live && f.generation == key.generation)
+    }
+
+    /// The calls in the books of these desks, in the order of their slots.
+    pub(crate) fn of(&self, desks: &[u32]) -> Vec<Key> {
+        let here = |(_, desk): &(usize, &u32)| desks.contains(desk);
+        let slots = self.desks.iter().enumerate().filter(here).map(|(slot, _)| slot as u32);
+        let live = slots.filter(|slot| self.slots[*slot as usize].live);
+        live.map(|slot| Key { slot, generation: self.slots[slot as usize].generation }).collect()
     }
 
     /// The slots in use, in order.

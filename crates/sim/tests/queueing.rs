@@ -87,7 +87,7 @@ fn a_thread_is_held_during_calls_and_waits() {
 /// Used as much, as quick, and overwhelmed by as much.
 #[test]
 fn a_scaled_scenario_is_like_the_full_one() {
-    let mut full = station(10.0, 700.0, 300);
+    let mut full = station(10.0, 700.0, 150);
     full.services[0].threads = 100;
     for scale in [1.0, 0.1, 0.04] {
         let report = played(&full.scaled(scale), 1);

@@ -62,16 +62,20 @@ impl Job {
 pub(crate) struct Jobs {
     slots: Vec<Job>,
     free: Vec<u32>,
+    /// The instance of each slot, apart, so that what one works on is found without looking at every request.
+    instances: Vec<u32>,
 }
 
 impl Jobs {
     /// Takes a slot.
     pub(crate) fn begin(&mut self, job: Job) -> u32 {
         let Some(slot) = self.free.pop() else {
+            self.instances.push(job.instance);
             self.slots.push(job);
             return self.slots.len() as u32 - 1;
         };
         let generation = self.slots[slot as usize].generation;
+        self.instances[slot as usize] = job.instance;
         self.slots[slot as usize] = Job { generation, ..job };
         slot
     }
@@ -95,8 +99,8 @@ impl Jobs {
 
     /// The slots of what `instance` works on, in order.
     pub(crate) fn of(&self, instance: u32) -> Vec<u32> {
-        let mine = |j: &Job| j.live && j.instance == instance;
-        self.slots.iter().enumerate().filter(|(_, j)| mine(j)).map(|(slot, _)| slot as u32).collect()
+        let mine = |(slot, there): &(usize, &u32)| **there == instance && self.slots[*slot].live;
+        self.instances.iter().enumerate().filter(mine).map(|(slot, _)| slot as u32).collect()
     }
 }
 

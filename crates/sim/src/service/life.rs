@@ -3,7 +3,6 @@
 use super::instance::Ailment;
 use super::{Instance, Job, Serves, Stage};
 use crate::chance::{Chance, Source};
-use crate::desk::Desk;
 use crate::report::Occurrence;
 use crate::service::instance::NO_DESK;
 use crate::world::{Happening, World};
@@ -150,18 +149,13 @@ impl World {
 
     /// The sidecar of an instance ends with it: its calls are abandoned, its books closed.
     fn close_sidecar(&mut self, instance: u32) {
-        let mine = |d: &Desk| d.caller.is_some_and(|(_, i)| i == instance);
-        let calls: Vec<_> =
-            self.flights.live().filter(|(_, f)| mine(&self.desks[f.desk as usize])).map(|(k, _)| k).collect();
-        for key in calls {
+        let desks = std::mem::take(&mut self.instances[instance as usize].desks);
+        let desks: Vec<u32> = desks.into_iter().filter(|desk| *desk != NO_DESK).collect();
+        for key in self.flights.of(&desks) {
             self.flights[key.slot].ended = crate::flight::Ended::Left;
             self.tell(key, Event::CallerGone);
         }
-        for desk in std::mem::take(&mut self.instances[instance as usize].desks) {
-            if desk != NO_DESK {
-                self.close_desk(desk);
-            }
-        }
+        desks.into_iter().for_each(|desk| self.close_desk(desk));
     }
 
     fn close_desk(&mut self, desk: u32) {
