@@ -84,13 +84,18 @@ pub fn swarm(scenario: &Scenario, choice: &Choice, runs: &Runs) -> Vec<Report> {
     runs.each(runs.seeds, 1, |seed| (runs.play)(scenario, choice, *seed))
 }
 
-/// What `list` finds with each seed; with every fitted parameter off by up to `shuffle`. If there are other seeds than
-/// the list asks for, as large a share of them must pass.
-pub fn verdict(scenario: &Scenario, list: &Acceptance, shuffle: Option<Share>, runs: &Runs) -> Verdict {
+/// What `list` finds with each seed, played with what `alter` makes of the list's own choice. If there are other seeds
+/// than the list asks for, as large a share of them must pass.
+pub fn verdict(
+    scenario: &Scenario,
+    list: &Acceptance,
+    alter: &(dyn Fn(Choice) -> Choice + Sync),
+    runs: &Runs,
+) -> Verdict {
     let acts = accept::runs(list);
     let seeds = runs.each(runs.seeds, acts.len(), |seed| {
         let play =
-            |operators: &bool| (runs.play)(scenario, &choice(scenario, list, *operators, shuffle), *seed);
+            |operators: &bool| (runs.play)(scenario, &alter(choice(scenario, list, *operators)), *seed);
         let reports: Vec<Report> = acts.iter().map(play).collect();
         let mut found = accept::judge(list, &reports);
         found.extend(broken(&reports));
@@ -102,9 +107,9 @@ pub fn verdict(scenario: &Scenario, list: &Acceptance, shuffle: Option<Share>, r
 }
 
 /// The choice that a list of pass lines is about.
-pub fn choice(scenario: &Scenario, list: &Acceptance, operators: bool, shuffle: Option<Share>) -> Choice {
+pub fn choice(scenario: &Scenario, list: &Acceptance, operators: bool) -> Choice {
     let source = list.policies.map_or(Source::Own, |(policies, fleet)| Source::Named(policies, fleet));
-    Choice::from(scenario, source).with_operators(operators).with_shuffle(shuffle)
+    Choice::from(scenario, source).with_operators(operators)
 }
 
 /// A run that broke a promise has shown nothing: a line that does not pass, and says so.

@@ -40,7 +40,7 @@ impl Desk {
     ) -> Desk {
         Desk {
             books: Books::new(&link.settings, now),
-            dice: Streams::new(seed_of(seed, Source::Policies, entity)),
+            dice: dice(seed_of(seed, Source::Policies, entity)),
             chance: Chance::of(seed, Source::Network, entity),
             settings: link.settings.clone(),
             number,
@@ -83,6 +83,15 @@ impl Desk {
     }
 }
 
+/// The dice that belong to `seed`.
+fn dice(seed: u64) -> Streams {
+    #[cfg_attr(not(test), expect(unused_mut, reason = "only tests draw before a policy does"))]
+    let mut dice = Streams::new(seed);
+    #[cfg(test)]
+    tests::draw_before(&mut dice);
+    dice
+}
+
 /// A recording of every decision.
 #[derive(Debug, Default)]
 pub(crate) struct Tape(pub(crate) String);
@@ -92,3 +101,6 @@ impl Tape {
         tape::encode(books, line, &mut self.0);
     }
 }
+
+#[cfg(test)]
+mod tests;

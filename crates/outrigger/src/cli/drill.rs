@@ -7,7 +7,7 @@ use super::{Outcome, OutputArgs};
 use crate::drill::library;
 use clap::Args;
 use model::{FleetPreset, Preset, Share};
-use policies::Policies;
+use policies::{Policies, Swap};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,6 +37,9 @@ pub(crate) struct DrillArgs {
     /// Play with these policies of the fleet [default: those of the same name, or the scenario's].
     #[arg(long, value_name = "PRESET", value_parser = policies::fleet)]
     fleet: Option<FleetPreset>,
+    /// Play with this part of other policies, as in `retry=default`; pass lines are judged with it too.
+    #[arg(long, value_name = "PART=PRESET", conflicts_with_all = ["compare", "ablate"])]
+    with: Vec<Swap>,
     /// Nobody acts, whatever the scenario says.
     #[arg(long)]
     no_operators: bool,

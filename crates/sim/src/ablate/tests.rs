@@ -111,18 +111,18 @@ fn results_come_in_the_order_of_the_seeds() {
 
 #[test]
 fn a_verdict_holds_each_line_against_its_run() {
-    let found = verdict(&scenario(), &list(), None, &Runs::new(play, &[4, 5, 6, 7]));
+    let found = verdict(&scenario(), &list(), &|choice| choice, &Runs::new(play, &[4, 5, 6, 7]));
     let passed: Vec<(u64, Vec<bool>)> =
         found.seeds.iter().map(|(seed, f)| (*seed, f.iter().map(|f| f.passed).collect())).collect();
     assert_eq!(passed[0], (4, vec![false, true]));
     assert_eq!(passed[1], (5, vec![true, true]));
     assert_eq!((found.passed(), found.must_pass), (3, 4), "18 of 20 are 4 of 4");
-    assert_eq!(verdict(&scenario(), &list(), None, &Runs::new(play, &[5; 10])).must_pass, 9);
+    assert_eq!(verdict(&scenario(), &list(), &|choice| choice, &Runs::new(play, &[5; 10])).must_pass, 9);
 }
 
 #[test]
 fn a_broken_promise_does_not_pass() {
-    let found = verdict(&scenario(), &list(), None, &Runs::new(play, &[99]));
+    let found = verdict(&scenario(), &list(), &|choice| choice, &Runs::new(play, &[99]));
     assert_eq!(found.passed(), 0);
     assert!(found.seeds[0].1[2].says.ends_with("one was lost"));
 }

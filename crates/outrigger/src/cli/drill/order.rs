@@ -78,6 +78,7 @@ fn choices(args: &DrillArgs, scenario: &Scenario) -> Vec<Choice> {
             let fleet = args.fleet.or_else(|| model::FleetPreset::from_word(args.policies?.word()));
             let run = Choice::from(scenario, Named::Preset(args.policies, fleet).in_scenario(scenario));
             // What ships has to do without help.
+            let run = with_parts(args, run, scenario);
             vec![run.with_operators(act), Choice::from(scenario, Named::default_of(scenario))]
         }
         both => both.iter().map(|policies| policies.choice(scenario).with_operators(act)).collect(),
@@ -87,6 +88,11 @@ fn choices(args: &DrillArgs, scenario: &Scenario) -> Vec<Choice> {
         choices.pop();
     }
     choices
+}
+
+/// `choice` with the single parts that were asked for.
+fn with_parts(args: &DrillArgs, choice: Choice, scenario: &Scenario) -> Choice {
+    args.with.iter().fold(choice, |choice, swap| swap.apply(choice, scenario))
 }
 
 impl Named {
@@ -201,7 +207,7 @@ impl Order<'_> {
         verdict(
             self.scenario,
             list,
-            self.args.shuffle,
+            &|choice| with_parts(self.args, choice, self.scenario).with_shuffle(self.args.shuffle),
             &Runs { progress: &progress, ..Runs::new(sim::play, &seeds) },
         )
     }
@@ -221,6 +227,7 @@ impl Order<'_> {
         add("scale", Some(self.scenario.scale.to_string()));
         add("policies", args.policies.map(|p| p.word().to_owned()));
         add("fleet", args.fleet.map(|p| p.word().to_owned()));
+        args.with.iter().for_each(|swap| add("with", Some(swap.to_string())));
         add("no-operators", args.no_operators.then(String::new));
         add(
             "compare",

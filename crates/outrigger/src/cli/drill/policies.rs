@@ -10,8 +10,12 @@ use std::str::FromStr;
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Policies {
     base: Named,
-    swaps: Vec<(Component, Named)>,
+    swaps: Vec<Swap>,
 }
+
+/// A single part of policies taken from others: `retry=off`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Swap(Component, Named);
 
 /// Where policies come from, by name.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -59,16 +63,36 @@ impl FromStr for Policies {
         let (base, rest) = text.split_once(',').map_or((text, None), |(base, rest)| (base, Some(rest)));
         let mut policies = Policies { base: base.parse()?, swaps: Vec::new() };
         for part in rest.into_iter().flat_map(|rest| rest.split(',')) {
-            let Some((component, of)) = part.split_once('=') else {
-                return Err(format!("{part:?} is no part of policies: write it as retry=off"));
-            };
-            let words: Vec<&str> = Component::ALL.iter().map(|c| c.word()).collect();
-            let of = of.parse()?;
-            let component =
-                Component::from_word(component).ok_or_else(|| unknown(component, "part", &words))?;
-            policies.swaps.push((component, of));
+            policies.swaps.push(part.parse()?);
         }
         Ok(policies)
+    }
+}
+
+impl FromStr for Swap {
+    type Err = String;
+
+    fn from_str(part: &str) -> Result<Swap, String> {
+        let Some((component, of)) = part.split_once('=') else {
+            return Err(format!("{part:?} is no part of policies: write it as retry=off"));
+        };
+        let words: Vec<&str> = Component::ALL.iter().map(|c| c.word()).collect();
+        let of = of.parse()?;
+        let component = Component::from_word(component).ok_or_else(|| unknown(component, "part", &words))?;
+        Ok(Swap(component, of))
+    }
+}
+
+impl fmt::Display for Swap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.0.word(), self.1)
+    }
+}
+
+impl Swap {
+    /// `choice` with that part.
+    pub(super) fn apply(&self, choice: Choice, scenario: &Scenario) -> Choice {
+        choice.with(self.0, self.1.in_scenario(scenario))
     }
 }
 
@@ -85,7 +109,7 @@ impl fmt::Display for Named {
 impl fmt::Display for Policies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.base)?;
-        self.swaps.iter().try_for_each(|(component, of)| write!(f, ",{}={of}", component.word()))
+        self.swaps.iter().try_for_each(|swap| write!(f, ",{swap}"))
     }
 }
 
@@ -93,10 +117,7 @@ impl Policies {
     /// What that is in a scenario.
     pub(super) fn choice(&self, scenario: &Scenario) -> Choice {
         let base = Choice::from(scenario, self.base.in_scenario(scenario));
-        let swap = |choice: Choice, (component, of): &(Component, Named)| {
-            choice.with(*component, of.in_scenario(scenario))
-        };
-        self.swaps.iter().fold(base, swap)
+        self.swaps.iter().fold(base, |choice, swap| swap.apply(choice, scenario))
     }
 }
 
@@ -155,7 +176,7 @@ mod tests {
     fn policies_are_named_with_parts_of_others() {
         let policies: Policies = "default,retry=off,breaker=own".parse().unwrap();
         assert_eq!(policies.base, Named::Preset(Some(Preset::Default), Some(FleetPreset::Default)));
-        assert_eq!(policies.swaps[1], (Component::Breaker, Named::Own));
+        assert_eq!(policies.swaps[1], Swap(Component::Breaker, Named::Own));
         assert_eq!(policies.to_string(), "default,retry=off,breaker=own");
         assert_eq!(
             "defualt".parse::<Policies>().unwrap_err(),
