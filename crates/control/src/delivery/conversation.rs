@@ -16,6 +16,7 @@
 //!   (go-control-plane#488, #565).
 //! * `service/*` follows all names of one folder, as collections of the xDS Transport Protocol do; an empty one is
 //!   answered as removed under that name.
+//! * Who unsubscribes from a name that it follows as one of many still is told it again, whether or not it had named it.
 //! * After a reconnect only differences travel, removals among them.
 //! * A refused version is not sent again to the one who refused it. Which of several resources was meant is found out
 //!   by sending each alone.
@@ -404,12 +405,15 @@ impl Channel {
     }
 
     fn unsubscribe(&mut self, kind: Kind, topic: &str, reaction: &mut Reaction) {
-        let Some(topic) = self.topics.take(topic) else { return };
-        reaction.unfollow.push((kind, topic.clone()));
+        let topic: Arc<str> = topic.into();
+        if self.topics.remove(&topic) {
+            reaction.unfollow.push((kind, topic.clone()));
+        }
         self.unfold.remove(&topic);
         if self.follows(&topic) {
             // Wanted as one of many still. The follower has dropped it by itself, so it is told again.
-            self.owed.insert(topic, Answer::Always);
+            let due = if topic.ends_with(ALL) { &mut self.unfold } else { &mut self.owed };
+            due.insert(topic, Answer::Always);
             return;
         }
         let known = self.held.keys().chain(self.owed.keys()).chain(&self.changed).chain(self.refused.keys());
