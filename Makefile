@@ -35,6 +35,7 @@ bench: ## CPU, throughput and latency beside other proxies, into bench/RESULTS.m
 
 prove: ## Measure every claim of the project; takes about half an hour
 	$(CARGO) xtask prove spine
+	$(CARGO) xtask prove drill
 
 clean: ## Remove what was built
 	$(CARGO) clean

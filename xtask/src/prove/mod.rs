@@ -5,6 +5,7 @@
 
 mod cost;
 mod demo;
+mod drill;
 mod fuzz;
 mod http;
 mod kills;
@@ -28,7 +29,7 @@ use std::time::Instant;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The collection of proofs.
-    #[arg(default_value = "spine", value_parser = ["spine"])]
+    #[arg(default_value = "spine", value_parser = ["spine", "drill"])]
     name: String,
     /// Only proofs whose name contains this.
     #[arg(long, value_name = "SUBSTRING")]
@@ -36,6 +37,10 @@ pub(crate) struct Options {
     /// Print the names of the proofs and run nothing.
     #[arg(long)]
     list: bool,
+    /// Write what was measured into the collection's page (drill: docs/drill/RESULTS.md); parts that were not measured
+    /// stay as they are.
+    #[arg(long)]
+    write: bool,
 }
 
 /// One measured claim.
@@ -45,12 +50,20 @@ pub(crate) struct Line {
     value: Value,
     bar: String,
     pass: bool,
+    /// What others have published for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<String>,
 }
 
 impl Line {
     /// A claim that holds when `pass`; `bar` says in words what was asked for.
     fn new(name: impl Into<String>, value: impl Into<Value>, bar: impl Into<String>, pass: bool) -> Line {
-        Line { name: name.into(), value: value.into(), bar: bar.into(), pass }
+        Line { name: name.into(), value: value.into(), bar: bar.into(), pass, published: None }
+    }
+
+    /// The same beside what others have published.
+    fn published(self, what: impl Into<String>) -> Line {
+        Line { published: Some(what.into()), ..self }
     }
 
     /// `value ≤ most`, both in `unit`.
@@ -121,7 +134,9 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
 /// When there is no proof of that name, or no folder for temporary files.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let wanted = |proof: &&Proof| options.only.as_ref().is_none_or(|part| proof.name.contains(part.as_str()));
-    let proofs: Vec<&Proof> = SPINE.iter().filter(wanted).collect();
+    let all = if options.name == "drill" { drill::DRILL } else { SPINE };
+    anyhow::ensure!(!options.write || options.name == "drill", "{} has no page to write", options.name);
+    let proofs: Vec<&Proof> = all.iter().filter(wanted).collect();
     anyhow::ensure!(!proofs.is_empty(), "no proof of {} has such a name: see --list", options.name);
     if options.list {
         proofs.iter().for_each(|proof| println!("{}", proof.name));
@@ -138,6 +153,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         for line in &lines {
             println!("{}", serde_json::to_string(line)?);
             all_pass &= line.pass;
+        }
+        if options.write {
+            drill::write(root, proof.name, &lines)?;
         }
         eprintln!("prove {}: {:.1} s", proof.name, began.elapsed().as_secs_f64());
     }

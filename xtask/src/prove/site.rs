@@ -33,12 +33,14 @@ impl Site {
         Ok(folder)
     }
 
-    /// Builds `binary` of `package` in release mode and returns where it lies.
+    /// Builds `binary` of `package` in release mode and returns where it lies. While proofs are worked on,
+    /// `PROVE_PROFILE=quick` takes a profile that is built faster.
     pub(crate) fn binary(&self, package: &str, binary: &str) -> Result<PathBuf> {
+        let profile = profile();
         let mut cargo = cargo();
-        cargo.args(["build", "--release", "--locked", "--package", package, "--bin", binary]);
+        cargo.args(["build", "--profile", &profile, "--locked", "--package", package, "--bin", binary]);
         quietly(cargo.current_dir(&self.root))?;
-        Ok(self.target().join("release").join(binary))
+        Ok(self.target().join(profile).join(binary))
     }
 
     /// The binary of the product.
@@ -64,6 +66,11 @@ impl Drop for Site {
         // What cannot be removed here is in the system's folder for temporary files, which is emptied anyway.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The profile that programs are built with.
+pub(crate) fn profile() -> String {
+    std::env::var("PROVE_PROFILE").unwrap_or_else(|_| "release".to_owned())
 }
 
 /// Cargo, without the settings that the cargo that runs us has set for itself.

@@ -54,7 +54,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sim", &["model", "policy"]),
     ("contract", &["model"]),
     ("bench", &[]),
-    ("xtask", &["http1"]),
+    ("xtask", &["api", "http1"]),
 ];
 
 /// Standard library items that no pure crate may name. A trailing `*` stands for any ending.

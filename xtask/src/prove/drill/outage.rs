@@ -1,0 +1,106 @@
+//! The outage of 2018-07-18: it happens as it did, it does not happen without its causes, and what each policy does.
+
+use super::{FIRST_SEED, Line, judged, play, seeds, seen};
+use crate::prove::rounded;
+use crate::prove::site::Site;
+use anyhow::Result;
+use serde_json::json;
+
+/// How many seeds, and how many of them must show the outage.
+const SEEDS: u64 = 20;
+const MUST_PASS: u64 = 18;
+/// With so many of the seeds at most, something "is not shown" by what passes.
+const FEW: u64 = 2;
+/// Over how many seeds policies are compared.
+const COMPARED: u64 = 5;
+/// The parts of the policies that are dropped and added, one at a time.
+const PARTS: &[&str] = &["retry", "breaker", "slow-start", "pick", "autoscale", "watchdog", "reservation"];
+
+/// Without what, and how.
+const CAUSES: &[(&str, &str)] =
+    &[("stacked-retries", "retry=default"), ("oversized-reservations", "reservation=default")];
+
+/// What the post-mortem says of a line.
+const POST_MORTEM: &[(&str, &str)] = &[
+    ("search-slows-first", "11:56 to 11:57"),
+    ("all-is-reserved", "almost all, 11:58"),
+    ("little-is-used", "a fraction"),
+    ("down-at-noon", "just before noon"),
+    ("back-ends-get-less", "traffic of back ends falls as Opbox fails"),
+    ("first-kill", "12:05"),
+    ("newcomers-are-killed", "new instances unresponsive at once"),
+    ("no-breaker-opens", "the threshold was never reached"),
+    ("peak-of-opbox", "2 to 3, by service"),
+    ("peak-of-listing", "2 to 3, by service"),
+    ("peak-of-search", "2 to 3, by service"),
+    ("back", "about 12:20"),
+];
+
+/// Acceptance A, and that it fails without its causes; B, which is ours on the same hardware, is printed.
+pub(super) fn reproduction(site: &Site) -> Result<Vec<Line>> {
+    let drill = judged(site, "allegro-2018", &["A", "B"], SEEDS, &[])?;
+    let outage = seen::list(&drill, "A")?;
+    let must_pass = (MUST_PASS * outage.of).div_ceil(SEEDS);
+    let bar = format!("acceptance A on >= {must_pass} of {} seeds from {FIRST_SEED} on", outage.of);
+    let mut lines = vec![Line::new("outage-a", seen::summary(outage), bar, outage.passed >= must_pass)];
+    for seen in seen::lines(outage) {
+        let line = seen.line(format!("outage-a-{}", seen.name), must_pass, None);
+        let said = POST_MORTEM.iter().find(|(name, _)| *name == seen.name);
+        lines.push(match said {
+            Some((_, text)) => line.published(*text),
+            None => line,
+        });
+    }
+    for (cause, part) in CAUSES {
+        let without = judged(site, "allegro-2018", &["A"], SEEDS, &["--with", part])?;
+        let list = seen::list(&without, "A")?;
+        let few = FEW * list.of / SEEDS;
+        let bar = format!("A fails with --with {part}: <= {few} of {} seeds pass", list.of);
+        lines.push(Line::new(
+            format!("outage-a-without-{cause}"),
+            seen::summary(list),
+            bar,
+            list.passed <= few,
+        ));
+    }
+    let ours = seen::list(&drill, "B")?;
+    lines.push(Line::printed("outage-b", seen::summary(ours)));
+    let seen = seen::lines(ours);
+    lines.extend(seen.iter().map(|seen| Line::printed(format!("outage-b-{}", seen.name), seen.value())));
+    Ok(lines)
+}
+
+/// What ships without each of its parts, and what was with each of them.
+pub(super) fn ablation(site: &Site) -> Result<Vec<Line>> {
+    let (first, count) = (FIRST_SEED.to_string(), seeds(COMPARED).to_string());
+    let drill = play(site, &["allegro-2018", "--ablate", "--first-seed", &first, "--seeds", &count])?;
+    let wanted = wanted();
+    let names: Vec<&str> = drill.compared.iter().map(|row| row.policies.as_str()).collect();
+    let missing: Vec<&String> = wanted.iter().filter(|row| !names.contains(&row.as_str())).collect();
+    let value = json!({ "rows": names.len(), "seeds": seeds(COMPARED), "missing": missing });
+    let bar = format!("{} rows: both, each part dropped, each added; >= {COMPARED} seeds", wanted.len());
+    let all = missing.is_empty() && seeds(COMPARED) >= COMPARED;
+    let mut lines = vec![Line::new("ablation", value, bar, all)];
+    lines.extend(drill.compared.iter().map(|row| {
+        let both = |[median, worst]: [f64; 2]| json!([rounded(median), rounded(worst)]);
+        Line::printed(
+            format!("ablation-{}", row.policies.replace(' ', "-")),
+            json!({
+                "availability": both(row.availability),
+                "minutes_below_half": both(row.minutes_below_half),
+                "kills": row.kills,
+                "attempts": both(row.attempts),
+                "unplaced": row.unplaced,
+            }),
+        )
+    }));
+    Ok(lines)
+}
+
+/// The rows of the comparison by name.
+fn wanted() -> Vec<String> {
+    let both = ["allegro-2018".to_owned(), "default".to_owned()];
+    let dropped = PARTS.iter().map(|part| format!("default without {part}"));
+    let added = PARTS.iter().map(|part| format!("allegro-2018 with {part}"));
+    both.into_iter().chain(dropped).chain(added).collect()
+}
