@@ -171,19 +171,17 @@ impl World {
 
     /// Services that nobody scales, in cores.
     fn seen_dependencies(&self, links: &[(Vec<Calls>, Vec<Uses>)]) -> Vec<Dependency> {
+        let mut warming = vec![0.0; self.services.len()];
+        for (caller, (_, uses)) in links.iter().enumerate().filter(|(_, (_, uses))| !uses.is_empty()) {
+            let starting = |i: &u32| self.instances[*i as usize].stage == Stage::Starting;
+            let starting = self.present(caller).filter(starting).count() as f64;
+            uses.iter().for_each(|u| warming[u.dependency.0 as usize] += u.warm_up * starting);
+        }
         let mut dependencies = Vec::new();
         for service in (0..self.services.len()).filter(|s| !self.is_scaled(*s)) {
-            let key = DependencyKey(service as u32);
-            let uses = |(caller, (_, uses)): (usize, &(Vec<Calls>, Vec<Uses>))| {
-                let starting = |i: &u32| self.instances[*i as usize].stage == Stage::Starting;
-                let warming = self.present(caller).filter(starting).count();
-                let warm_up = uses.iter().filter(|u| u.dependency == key).map(|u| u.warm_up).sum::<f64>();
-                warm_up * warming as f64
-            };
-            let warming: f64 = links.iter().enumerate().map(uses).sum();
             let capacity = self.services[service].open.len() as f64 * self.scenario.services[service].cores;
-            let used = (self.fleet.sights[service].few.cpu - warming).max(0.0);
-            dependencies.push(Dependency { dependency: key, capacity, used });
+            let used = (self.fleet.sights[service].few.cpu - warming[service]).max(0.0);
+            dependencies.push(Dependency { dependency: DependencyKey(service as u32), capacity, used });
         }
         dependencies
     }
