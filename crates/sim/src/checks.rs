@@ -45,6 +45,7 @@ fn without_reason(entry: &Entry) -> Option<String> {
     let reason = match entry.what {
         Occurrence::Scaled { reason, .. }
         | Occurrence::Unplaced { reason, .. }
+        | Occurrence::WarmUps { reason, .. }
         | Occurrence::Stopped { reason, .. }
         | Occurrence::Killed { reason, .. }
         | Occurrence::Resized { reason, .. } => reason,

@@ -1,10 +1,11 @@
 //! The fleet in the world: observe → plan → act, once a second, with the plans that ship.
 //!
 //! `nodes` (machines and what is reserved on them), `sight` (what can be seen of services), `scale` (how many
-//! instances), `place` (where they run, what is reclaimed, who gives way), `watch` (who is killed). A number of instances
+//! instances), `gate` (when they warm up), `place` (where they run, what is reclaimed, who gives way), `watch` (who is killed). A number of instances
 //! is wanted of each service; what is missing is started where there is room, again and again until there is, whoever
 //! died and why. People's orders change the number, as the autoscaler does.
 
+mod gate;
 mod nodes;
 mod place;
 mod scale;
@@ -39,6 +40,7 @@ pub(crate) struct Fleet {
     links: sight::Links,
     watches: watch::Watches,
     scaler: Autoscaler,
+    gate: gate::Gate,
     known: Reservations,
 }
 
@@ -91,6 +93,7 @@ impl Fleet {
             links: sight::Links::new(scenario),
             watches: watch::Watches::default(),
             scaler: Autoscaler::default(),
+            gate: gate::Gate::default(),
             known: Reservations::default(),
         }
     }
@@ -155,6 +158,7 @@ impl World {
         self.scale();
         self.resize();
         self.reconcile();
+        self.warm_up();
     }
 
     /// A probe was answered, or refused, or its instance died.

@@ -150,6 +150,17 @@ pub enum Occurrence {
         /// How long it had been healthy.
         healthy_for: Duration,
     },
+    /// Instances that had waited for it begin with their warm-up.
+    WarmUps {
+        /// Which service.
+        service: usize,
+        /// So many.
+        begin: u32,
+        /// So many still wait.
+        waiting: u32,
+        /// Why they may, or the others may not: a word of `policy::fleet`.
+        reason: &'static str,
+    },
     /// Reservations of a service were changed.
     Resized {
         /// Which service.

@@ -46,6 +46,7 @@ pub(crate) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> O
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use sim::ablate::{Runs, verdict};
 
     #[test]
     fn every_file_of_the_folder_is_built_in_and_in_order() {
@@ -62,6 +63,18 @@ mod tests {
             let scenario = built_in(name).unwrap().unwrap_or_else(|problems| panic!("{problems}"));
             assert_eq!(scenario.name, name);
             assert!(!first_sentence(&scenario.about).is_empty(), "{name} says nothing of itself");
+        }
+    }
+
+    /// At a tenth of its size: these two ways of one client among eleven back ends need no more requests.
+    #[test]
+    fn the_cheapest_of_them_shows_what_was_published() {
+        let scenario = built_in("slow-back-end").unwrap().unwrap();
+        let small = scenario.scaled(0.1);
+        for name in ["round-robin", "peak-ewma"] {
+            let list = scenario.acceptance.iter().find(|list| list.name == name).unwrap();
+            let found = verdict(&small, list, &|choice| choice, &Runs::new(sim::play, &[1, 2]));
+            assert_eq!(found.passed(), 2, "{name}: {found:?}");
         }
     }
 

@@ -28,7 +28,7 @@ impl World {
         let Some(rule) = self.fleet.rule.autoscale.clone() else { return };
         let links = self.seen_links(&rule);
         let services = self.seen_services(&links);
-        let (dependencies, rooms) = (self.seen_dependencies(&links), self.rooms(&rule));
+        let (dependencies, rooms) = (self.seen_dependencies(), self.rooms(&rule));
         let seen = Observed { services: &services, dependencies: &dependencies, compartments: &rooms };
         let mut scaler = std::mem::take(&mut self.fleet.scaler);
         let plan = scaler.plan(&rule, now, &seen);
@@ -64,11 +64,12 @@ impl World {
             return vec![(Vec::new(), Vec::new()); self.services.len()];
         }
         let (waiting, shares) = (self.waiting(), self.shares());
-        (0..self.services.len()).map(|caller| self.links_of(caller, &waiting, &shares)).collect()
+        let held = rule.headroom.is_some();
+        (0..self.services.len()).map(|caller| self.links_of(caller, held, &waiting, &shares)).collect()
     }
 
     /// How much of the calls that each service gets comes of how it is built, all callers together.
-    fn shares(&self) -> Vec<f64> {
+    pub(super) fn shares(&self) -> Vec<f64> {
         let mut shares = vec![0.0; self.services.len()];
         for (caller, calls) in self.fleet.links.calls.iter().enumerate() {
             for (callee, times) in calls {
@@ -81,6 +82,7 @@ impl World {
     fn links_of(
         &self,
         caller: usize,
+        held: bool,
         waiting: &BTreeMap<(usize, usize), u32>,
         shares: &[f64],
     ) -> (Vec<Calls>, Vec<Uses>) {
@@ -103,7 +105,7 @@ impl World {
                     dependency: DependencyKey(callee as u32),
                     per_call: per_call * seen.work,
                     warm_up: warm_ups.get(&callee).copied().unwrap_or(0.0),
-                    waits: false,
+                    waits: held,
                 });
             }
         }
@@ -170,20 +172,10 @@ impl World {
     }
 
     /// Services that nobody scales, in cores.
-    fn seen_dependencies(&self, links: &[(Vec<Calls>, Vec<Uses>)]) -> Vec<Dependency> {
-        let mut warming = vec![0.0; self.services.len()];
-        for (caller, (_, uses)) in links.iter().enumerate().filter(|(_, (_, uses))| !uses.is_empty()) {
-            let starting = |i: &u32| self.instances[*i as usize].stage == Stage::Starting;
-            let starting = self.present(caller).filter(starting).count() as f64;
-            uses.iter().for_each(|u| warming[u.dependency.0 as usize] += u.warm_up * starting);
-        }
-        let mut dependencies = Vec::new();
-        for service in (0..self.services.len()).filter(|s| !self.is_scaled(*s)) {
-            let capacity = self.services[service].open.len() as f64 * self.scenario.services[service].cores;
-            let used = (self.fleet.sights[service].few.cpu - warming[service]).max(0.0);
-            dependencies.push(Dependency { dependency: DependencyKey(service as u32), capacity, used });
-        }
-        dependencies
+    fn seen_dependencies(&self) -> Vec<Dependency> {
+        let shares = self.shares();
+        let unscaled = (0..self.services.len()).filter(|s| !self.is_scaled(*s));
+        unscaled.map(|service| self.dependency(service, shares[service])).collect()
     }
 
     /// What is left of each compartment, with what could be reclaimed.

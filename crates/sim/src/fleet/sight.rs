@@ -123,15 +123,27 @@ impl Links {
     }
 }
 
-/// Calls one after another, each as long as it works and waits and travels.
+/// Rounds one after another, each as long as its longest call works and waits and travels, or as the work of all of it
+/// takes where it is done.
 fn warm_up(scenario: &Scenario, calls: &[CallTo]) -> BTreeMap<usize, f64> {
     let travels = 2.0 * scenario.network.delay.as_secs_f64();
     let (mut work, mut lasts): (BTreeMap<usize, f64>, f64) = (BTreeMap::new(), 0.0);
-    for call in calls {
-        let Some(route) = scenario.services[call.service].routes.get(call.route) else { continue };
-        let cpu = mean(route.cpu);
-        *work.entry(call.service).or_default() += call.times * cpu;
-        lasts += call.times * (cpu + mean(route.wait) + travels);
+    for round in calls.chunk_by(|_, next| next.beside) {
+        let (mut here, mut longest): (BTreeMap<usize, f64>, f64) = (BTreeMap::new(), 0.0);
+        for call in round {
+            let callee = &scenario.services[call.service];
+            let Some(route) = callee.routes.get(call.route) else { continue };
+            let cpu = mean(route.cpu);
+            let done = here.entry(call.service).or_default();
+            *done += call.times * cpu;
+            // The first of a round makes its calls one after another.
+            let in_a_row = if call.beside { 1.0 } else { call.times };
+            let servers = f64::from(callee.instances.max(1)) * callee.cores.min(f64::from(callee.threads));
+            longest =
+                longest.max(in_a_row * (cpu + mean(route.wait) + travels)).max(*done / servers + travels);
+        }
+        lasts += longest;
+        here.into_iter().for_each(|(service, done)| *work.entry(service).or_default() += done);
     }
     work.values_mut().for_each(|w| *w /= lasts.max(1e-9));
     work

@@ -5,7 +5,7 @@
 use super::nodes::{Node, Seat, resources};
 use super::*;
 use crate::choice::{Choice, Source};
-use crate::scenario::{NOTHING, empty, people, route, service};
+use crate::scenario::{NOTHING, call, empty, people, route, service};
 use crate::{Component, Report, play};
 use model::fleet::Resources;
 use model::scenario::{Action, Compartment, Fault, Spread, Those, Trouble};
@@ -200,4 +200,38 @@ fn a_seed_gives_one_history() {
     let hash = |seed| play(&scenario, &Choice::from(&scenario, Source::DEFAULT), seed).hash;
     assert_eq!(hash(3), hash(3));
     assert_ne!(hash(3), hash(4));
+}
+
+/// An instance that warms up reads a hundred times for 8 ms from a store with one thread, with 32 ms between two.
+fn warm_ups() -> Scenario {
+    let mut scenario = scenario(2, 10.0, 60);
+    let works = |millis| Spread::Fixed(Duration::from_millis(millis));
+    scenario.services.push(service("store", (1, 1.0), vec![route(works(8), NOTHING, Vec::new())]));
+    scenario.services[1].threads = 1;
+    scenario.services.push(service("cache", (1, 8.0), vec![route(NOTHING, works(32), Vec::new())]));
+    scenario.services[0].start.warm_up = (0..100).flat_map(|_| [call(1), call(2)]).collect();
+    scenario.operators = vec![order(5, Deed::Scale(0, 12))];
+    scenario
+}
+
+#[test]
+fn instances_that_warm_up_take_turns() {
+    let scenario = warm_ups();
+    let busiest = |report: &Report| report.series["store.cpu"].iter().copied().fold(0.0, f32::max);
+    let report = with(&scenario, FleetPreset::Default);
+    fine(&report);
+    // A fifth of the store each, and four of them fit into four fifths.
+    assert!((0.7..=0.81).contains(&busiest(&report)), "{}", busiest(&report));
+    assert_eq!((at(&report, "app.ready", 12), last(&report, "app.ready")), (6.0, 14.0));
+    let begun = |e: &crate::report::Entry| match e.what {
+        Occurrence::WarmUps { begin, waiting, reason, .. } => Some((begin, waiting, reason)),
+        _ => None,
+    };
+    let first = report.log.iter().find_map(begun);
+    assert_eq!(first, Some((4, 8, "dependency-headroom")));
+    // Nobody counts them out where nobody looks at headroom.
+    let report = with(&scenario, FleetPreset::Allegro2018);
+    fine(&report);
+    assert!(busiest(&report) > 0.99 && last(&report, "app.ready") == 14.0);
+    assert_eq!(report.log.iter().find_map(begun), None);
 }

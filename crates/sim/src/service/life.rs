@@ -48,12 +48,20 @@ impl World {
         instance
     }
 
-    /// Its process is there: it warms up, then it opens.
+    /// Its process is there: it warms up when it may, then it opens.
     pub(crate) fn started(&mut self, instance: u32) {
         let here = &self.instances[instance as usize];
         if here.stage != Stage::Starting {
             return;
         }
+        if self.fleet_lets_warm_up(instance) {
+            self.begin_warm_up(instance);
+        }
+    }
+
+    /// An instance whose process is there makes the calls that it wants to have made before it opens.
+    pub(crate) fn begin_warm_up(&mut self, instance: u32) {
+        let here = &self.instances[instance as usize];
         let warm_up = self.layout.services[here.service as usize].warm_up;
         let job = self.jobs.begin(Job::new(instance, warm_up, Serves::Nobody));
         self.calls(job);

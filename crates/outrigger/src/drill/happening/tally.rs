@@ -19,6 +19,7 @@ pub(super) fn counted(report: &Report) -> Vec<Happening> {
     told.extend(scaling(report));
     told.extend(unplaced(report));
     told.extend(resized(report));
+    told.extend(warm_ups(report));
     told.extend(notes(report));
     told
 }
@@ -164,6 +165,24 @@ fn unplaced(report: &Report) -> Vec<Happening> {
         let since = since(report, first, last);
         let placements = counted_noun(sum, "placement");
         told.push(Happening::note(last, format!("{placements} refused for want of room{since}: {of}.")));
+    }
+    told
+}
+
+/// Instances that take turns with their warm-ups, so that who serves those keeps its headroom.
+fn warm_ups(report: &Report) -> Vec<Happening> {
+    let all = entries(report, |what| match what {
+        Occurrence::WarmUps { service, begin, waiting, reason } => {
+            Some((*service, u64::from(*begin), *waiting, *reason))
+        }
+        _ => None,
+    });
+    let mut told = Vec::new();
+    for Stretch { first, last, all } in stretches(&all) {
+        let of = by_service(report, all.iter().map(|(s, n, ..)| (*s, *n)));
+        let since = since(report, first, last);
+        let Some((.., waiting, reason)) = all.last() else { continue };
+        told.push(Happening::note(last, format!("Warm-ups begin{since}: {of}; {waiting} wait ({reason}).")));
     }
     told
 }
