@@ -42,7 +42,8 @@ pub(super) fn reproduction(site: &Site) -> Result<Vec<Line>> {
     let outage = seen::list(&drill, "A")?;
     let must_pass = (MUST_PASS * outage.of).div_ceil(SEEDS);
     let bar = format!("acceptance A on >= {must_pass} of {} seeds from {FIRST_SEED} on", outage.of);
-    let mut lines = vec![Line::new("outage-a", seen::summary(outage), bar, outage.passed >= must_pass)];
+    let holds = outage.passed >= must_pass;
+    let mut lines = vec![Line::new("outage-a", seen::summary(outage), bar, holds)];
     for seen in seen::lines(outage) {
         let line = seen.line(format!("outage-a-{}", seen.name), must_pass, None);
         let said = POST_MORTEM.iter().find(|(name, _)| *name == seen.name);
@@ -55,12 +56,13 @@ pub(super) fn reproduction(site: &Site) -> Result<Vec<Line>> {
         let without = judged(site, "allegro-2018", &["A"], SEEDS, &["--with", part])?;
         let list = seen::list(&without, "A")?;
         let few = FEW * list.of / SEEDS;
-        let bar = format!("A fails with --with {part}: <= {few} of {} seeds pass", list.of);
+        let bar = format!("A holds, and with --with {part} it passes on <= {few} of {} seeds", list.of);
         lines.push(Line::new(
             format!("outage-a-without-{cause}"),
             seen::summary(list),
             bar,
-            list.passed <= few,
+            // What fails anyway shows nothing by failing without something.
+            holds && list.passed <= few,
         ));
     }
     let ours = seen::list(&drill, "B")?;

@@ -80,19 +80,16 @@ impl<'a> Seen<'a> {
         Value::Object(value)
     }
 
-    /// A claim: so many seeds pass as the list asks for, and the median lies in `bounds`, where there are some.
+    /// A claim: the median lies in `bounds`; without them, so many seeds pass as the list asks for.
     pub(super) fn line(&self, name: String, must_pass: u64, bounds: Option<(f64, f64)>) -> Line {
-        let within = bounds.is_none_or(|(from, to)| self.median().is_some_and(|m| (from..=to).contains(&m)));
-        let bar = match bounds {
-            None => format!("{}; >= {must_pass} of {} seeds", self.says, self.of),
-            Some((from, f64::INFINITY)) => {
-                format!("{}; median >= {from}, >= {must_pass} of {} seeds", self.says, self.of)
-            }
-            Some((from, to)) => {
-                format!("{}; median {from} to {to}, >= {must_pass} of {} seeds", self.says, self.of)
-            }
+        let of = self.of;
+        let Some((from, to)) = bounds else {
+            let bar = format!("{}; >= {must_pass} of {of} seeds", self.says);
+            return Line::new(name, self.value(), bar, self.passed as u64 >= must_pass);
         };
-        Line::new(name, self.value(), bar, within && self.passed as u64 >= must_pass)
+        let asked = if to.is_finite() { format!("{from} to {to}") } else { format!(">= {from}") };
+        let bar = format!("{}; median {asked} over {of} seeds", self.says);
+        Line::new(name, self.value(), bar, self.median().is_some_and(|median| (from..=to).contains(&median)))
     }
 }
 

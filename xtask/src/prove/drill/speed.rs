@@ -67,6 +67,7 @@ pub(super) fn run(site: &Site) -> Result<Vec<Line>> {
     }
     let at_the_outage = Line::at_least("million-events-a-second", best_rate, MILLIONS, "million/s");
     lines.insert(0, at_the_outage);
+    lines.insert(0, Line::printed("profile", site::profile()));
     lines.extend(fleet(site)?);
     Ok(lines)
 }
