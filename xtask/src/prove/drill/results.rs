@@ -88,7 +88,7 @@ const SECTIONS: &[Section] = &[
         title: "Help that hurts",
         about: "After \"A mysterious Couchbase performance drop\" (blog.allegro.tech, 2024): thirty new gateways read one large \
             document 200 times each, all on one shard.",
-        again: "outrigger drill warm-up-storm --accept baseline --first-seed 1001 --seeds 5",
+        again: "outrigger drill warm-up-storm --accept baseline --accept default --first-seed 1001 --seeds 5",
     },
     Section {
         proof: "deterministic",
