@@ -181,6 +181,9 @@ pub struct Service {
     pub backlog: u32,
     /// Connections in and out at once; beyond it connections are refused, its own too.
     pub descriptors: u32,
+    /// Whether its health endpoint has a thread of its own, so that it answers probes however busy it is; otherwise a
+    /// probe waits with the requests.
+    pub health_apart: bool,
     /// How it begins.
     pub start: Start,
     /// Machines shared with others who take their part now and then.
@@ -457,7 +460,7 @@ pub enum Take {
     Mean(Moment, Moment),
     /// Its sum over a window.
     Total(Moment, Moment),
-    /// Which share of its highest value in a window it loses after it, within the window.
+    /// Which share of its highest mean over a minute it loses after it, within the window.
     Fall(Moment, Moment),
     /// When it is first above a value and stays there for a while.
     Above(f64, Duration),

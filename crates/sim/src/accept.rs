@@ -82,9 +82,12 @@ impl Series {
         (count > 0).then(|| sum / f64::from(count))
     }
 
-    /// Which share of its highest value is lost after it.
+    /// Which share of its highest mean over a minute is lost after it: single seconds rise and fall by chance.
     fn fall(&self, from: Moment, to: Moment) -> Option<f64> {
-        let values: Vec<f64> = self.numbers(from, to).collect();
+        let numbers: Vec<f64> = self.numbers(from, to).collect();
+        let minute = self.length(Duration::from_secs(60)).clamp(1, numbers.len().max(1));
+        let mean = |some: &[f64]| some.iter().sum::<f64>() / minute as f64;
+        let values: Vec<f64> = numbers.windows(minute).map(mean).collect();
         let top = values.iter().copied().reduce(f64::max).filter(|top| *top > 0.0)?;
         let least = values.into_iter().skip_while(|v| *v < top).reduce(f64::min)?;
         Some((top - least) / top)

@@ -42,6 +42,7 @@ pub(crate) fn service(number: usize) -> Service {
         threads: 1,
         backlog: 1,
         descriptors: 1,
+        health_apart: false,
         start: Start {
             takes: Duration::ZERO,
             cold_speed: Share::ALL,

@@ -52,6 +52,7 @@ pub fn service(name: &str, (instances, cores): (u32, f64), routes: Vec<Route>) -
         threads: u32::MAX,
         backlog: u32::MAX,
         descriptors: u32::MAX,
+        health_apart: false,
         start: Start {
             takes: Duration::from_secs(1),
             cold_speed: Share::ALL,

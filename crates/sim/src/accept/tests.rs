@@ -86,9 +86,13 @@ fn nothing_is_made_of_nothing() {
 
 #[test]
 fn a_fall_is_what_is_lost_after_the_top() {
-    assert_eq!(number(&[1.0, 8.0, 6.0, 2.0, 7.0], Take::Fall(s(0), s(5))), Some(0.75));
-    assert_eq!(number(&[1.0, 8.0, 6.0, 2.0, 7.0], Take::Fall(s(0), s(3))), Some(0.25));
-    assert_eq!(number(&[1.0, 2.0, 3.0], Take::Fall(s(0), s(3))), Some(0.0));
+    let minutes = |means: &[f32]| means.iter().flat_map(|mean| [*mean; 60]).collect::<Vec<f32>>();
+    let values = minutes(&[1.0, 8.0, 6.0, 2.0, 7.0]);
+    assert_eq!(number(&values, Take::Fall(s(0), s(300))), Some(0.75));
+    assert_eq!(number(&values, Take::Fall(s(0), s(180))), Some(0.25));
+    assert_eq!(number(&minutes(&[1.0, 2.0, 3.0]), Take::Fall(s(0), s(180))), Some(0.0));
+    let restless: Vec<f32> = [1.0, 3.0].repeat(120);
+    assert_eq!(number(&restless, Take::Fall(s(0), s(240))), Some(0.0), "single seconds do not count");
 }
 
 #[test]

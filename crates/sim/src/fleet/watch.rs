@@ -128,11 +128,17 @@ impl World {
         watches.asked.insert(number, instance);
         watches.over.push_back((now.after(rule.timeout), number));
         match rule.answers {
-            Answers::App => self.probe(instance, number),
-            // The sidecar asks the process on a slot that it keeps free for that: whoever is only busy answers.
-            Answers::Sidecar if !self.instances[instance as usize].ailment.hangs => self.probed(number, true),
-            Answers::Sidecar => {}
+            Answers::App if !self.has_health_apart(instance) => self.probe(instance, number),
+            // There is a thread that does nothing else, or the sidecar asks the process on a slot that it keeps free for
+            // that: whoever is only busy answers.
+            _ if !self.instances[instance as usize].ailment.hangs => self.probed(number, true),
+            _ => {}
         }
+    }
+
+    fn has_health_apart(&self, instance: u32) -> bool {
+        let service = self.instances[instance as usize].service as usize;
+        self.scenario.services[service].health_apart
     }
 
     fn put_down(&mut self, instance: u32, reason: &'static str) {

@@ -110,7 +110,7 @@ static COMPARTMENT: [Field; 4] = [
     .example("[\"other\"]"),
 ];
 
-static SERVICE: [Field; 15] = [
+static SERVICE: [Field; 16] = [
     field("instances", whole(1), "How many instances it has at the beginning, warm.").required(),
     field(
         "range",
@@ -150,6 +150,13 @@ static SERVICE: [Field; 15] = [
         whole(1),
         "Connections in and out at once; beyond it connections are refused, its own too. Absent: no bound.",
     ),
+    field(
+        "health-apart",
+        Kind::Flag,
+        "Whether its health endpoint has a thread of its own, so that it answers probes however busy it is; otherwise a \
+         probe waits with the requests.",
+    )
+    .default("false"),
     field("start", Kind::Table(&START), "How a new instance begins."),
     field("neighbours", Kind::Table(&NEIGHBOURS), "Machines shared with others who take their part now and then."),
     field(
@@ -417,7 +424,7 @@ static LINE: [Field; 19] = [
     field(
         "fall",
         Kind::Pair(&MOMENT),
-        "Takes the share of its highest value in a window that it loses after it, within the window.",
+        "Takes the share of its highest mean over a minute in a window that it loses after it, within the window.",
     ),
     field("above", number(-1e12, 1e12), "Takes the time when it is first above this."),
     field("below", number(-1e12, 1e12), "Takes the time when it is first below this."),

@@ -57,6 +57,7 @@ fn service(
         threads: view.whole32("threads").unwrap_or(200),
         backlog: view.whole32("backlog").unwrap_or(u32::MAX),
         descriptors: view.whole32("descriptors").unwrap_or(u32::MAX),
+        health_apart: view.flag("health-apart").unwrap_or(false),
         start: start?,
         neighbours: match neighbours {
             Some(neighbours) => Some(neighbours?),
