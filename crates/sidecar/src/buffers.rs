@@ -108,7 +108,8 @@ impl Input {
     }
 
     /// Reads what there is, as far as there is room for at most `most` bytes in all, into a buffer of `buffers` where
-    /// it has none: a connection that only waits holds none. Zero bytes mean the end of the stream. Not to be asked when [`Input::is_full`] says that there is no room.
+    /// it has none: a connection that only waits holds none. Zero bytes mean the end of the stream. Not to be asked when
+    /// [`Input::is_full`] says that there is no room.
     pub(crate) fn poll_fill<S: Wire>(
         &mut self,
         buffers: &Buffers,
