@@ -47,11 +47,7 @@ pub(crate) fn run(args: UpArgs) -> Outcome {
         args.dir.canonicalize().with_context(|| format!("{} cannot be found", args.dir.display()))?;
     let desired = Desired::of(&environment, folder);
     let options = Options {
-        program: std::env::var_os("X_PROG")
-            .map(PathBuf::from)
-            .map(Ok)
-            .unwrap_or_else(std::env::current_exe)
-            .context("the path of this program cannot be found")?,
+        program: std::env::current_exe().context("the path of this program cannot be found")?,
         state: args.state_dir.unwrap_or_else(|| agent::default_folder(&desired.name)),
         api: args.api.map_or_else(default_api, Wish::Exactly),
         edge: args.edge.map(Wish::Exactly),
