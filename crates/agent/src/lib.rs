@@ -1,7 +1,7 @@
 //! The agent: starts, watches and stops the instances of an environment with their sidecars, on one node.
 //!
 //! Read in this order: [`desired`] (what should be), [`observed`] (what is), [`plan`] (what to do: pure), `act` (does
-//! it), [`up`] (the loop around them).
+//! it), [`up`] (the loop around them). [`plane`] is whom it tells who may be called.
 //! *observe → plan → act → observe*: only `act` and what it calls touch processes, files and sockets.
 
 mod act;
@@ -17,6 +17,7 @@ mod health;
 mod logs;
 pub mod observed;
 pub mod plan;
+pub mod plane;
 mod ports;
 mod progress;
 mod serve;

@@ -1,0 +1,122 @@
+//! What an agent needs of a control plane, whether that runs in this process or is reached over HTTP.
+//!
+//! The agent owns this trait and does not depend on the control plane: the binary puts the two together. Each call is
+//! one message, made within a task of its own, so that none keeps the agent's loop waiting. None is tried again here:
+//! that is the caller's decision, and [`PlaneError::is_lasting`] says whether it is of any use.
+
+use model::{InstanceName, ServiceName, Settings};
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// What comes of a call. It runs on the agent's own thread.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, PlaneError>> + 'a>>;
+
+/// A control plane, as an agent sees it.
+pub trait Plane: fmt::Debug {
+    /// Says that this run of the agent is there. Everything else comes after it.
+    fn join(&self) -> Answer<'_, Joined>;
+
+    /// Keeps `instance`, tells every follower of its service, and returns when all that are there have adopted it, or
+    /// `within` is over.
+    fn register(&self, instance: Registration, within: Duration) -> Answer<'_, Settled>;
+
+    /// Takes `name` out, and returns when no follower sends anybody there any more, or `within` is over. An instance
+    /// that is not registered is out already.
+    fn deregister(&self, name: InstanceName, within: Duration) -> Answer<'_, Settled>;
+
+    /// All that this agent runs: what a plane has lost or missed is mended. Answers with what it does not take, and
+    /// why.
+    fn list(&self, all: Vec<Registration>) -> Answer<'_, Vec<(InstanceName, String)>>;
+
+    /// The agent is alive. Said a few times within each lease.
+    fn beat(&self) -> Answer<'_, ()>;
+
+    /// The agent and all that it runs go.
+    fn leave(&self) -> Answer<'_, ()>;
+
+    /// What the manifests say of these services.
+    fn declare(&self, services: Vec<Declaration>) -> Answer<'_, ()>;
+}
+
+/// An agent is known to its plane.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Joined {
+    /// Where sidecars learn of changes.
+    pub delivery: SocketAddr,
+    /// The environment's name.
+    pub environment: String,
+    /// An agent that is silent for so long is taken for dead.
+    pub lease: Duration,
+    /// By which this agent and its sidecars are known from now on; none: nothing of that kind is needed.
+    pub credential: Option<String>,
+}
+
+/// An instance, as callers are to know it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Registration {
+    /// Its name, unique in the environment.
+    pub name: InstanceName,
+    /// Whose instance it is.
+    pub service: ServiceName,
+    /// Where callers connect: its sidecar's inbound side.
+    pub address: SocketAddr,
+    /// Which life of this instance: a later one has a higher number.
+    pub incarnation: u64,
+}
+
+/// What a manifest says of a service.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Declaration {
+    /// Which.
+    pub service: ServiceName,
+    /// The policies of its callers' sidecars for requests to it.
+    pub settings: Settings,
+    /// Whom to tell when a sidecar refuses it.
+    pub author: String,
+}
+
+/// How far a change has come when its call returns. The change itself is kept in both cases.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Settled {
+    /// Every follower that is there has adopted it.
+    Everywhere,
+    /// The time was over before that.
+    NotYet {
+        /// The followers that have not adopted it, by name.
+        waiting: Vec<String>,
+    },
+}
+
+/// Why a call came to nothing.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PlaneError {
+    /// The plane cannot be reached, does not answer, or cannot keep anything now.
+    #[error("{0}")]
+    Away(String),
+    /// The plane does not know this agent any more, or not yet: it has to join (again).
+    #[error("{0}")]
+    NotJoined(String),
+    /// A later life of this instance was known: a higher incarnation is needed.
+    #[error("a later life of this instance was known to the control plane")]
+    Stale {
+        /// The one that was known, where the plane says so.
+        known: Option<u64>,
+    },
+    /// The plane says no; the same again would be refused again, until somebody changes something.
+    #[error("{text}")]
+    Refused {
+        /// Why, in one word.
+        word: String,
+        /// Why, and what to do, in a sentence.
+        text: String,
+    },
+}
+
+impl PlaneError {
+    /// Whether trying the same again is of no use before somebody has done something about it.
+    pub const fn is_lasting(&self) -> bool {
+        matches!(self, PlaneError::Refused { .. })
+    }
+}
