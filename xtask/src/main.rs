@@ -1,7 +1,8 @@
-//! Development commands: `cargo xtask tidy | prove | bench`.
+//! Development commands: `cargo xtask tidy | prove | bench | record-streams`.
 
 mod bench;
 mod prove;
+mod streams;
 mod tidy;
 
 use anyhow::{Context, Result};
@@ -29,6 +30,8 @@ enum Task {
     /// Measure this proxy beside its peers, or beside a slow back end.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Record what followers and control plane say to each other, as fixtures of a new wire version.
+    RecordStreams(streams::Options),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Prove(options) => prove::run(&root, &options),
         Task::Bench(bench) => bench::run(bench).map(|()| ExitCode::SUCCESS),
+        Task::RecordStreams(options) => streams::record(&root, &options).map(|()| ExitCode::SUCCESS),
     }
 }
 

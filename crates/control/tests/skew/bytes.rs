@@ -1,0 +1,132 @@
+//! Messages and their bytes, by way of what ships: the codecs of both sides, without a socket between them.
+
+use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use wire::xds::grpc::{self, Body, Broken, Ending, Requests, Stream};
+use wire::xds::{Request, Response, Update};
+
+/// A message in the frame of gRPC: not compressed, and so many bytes.
+pub(crate) fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0], &length[..], message].concat().into()
+}
+
+/// The first message in `read`, taken out of it, once it is whole.
+pub(crate) fn take_message(read: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let length = u32::from_be_bytes(read.get(1..5)?.try_into().unwrap()) as usize;
+    let message = read.get(5..5 + length)?.to_vec();
+    read.drain(..5 + length);
+    Some(message)
+}
+
+/// One message as the body of a request or response.
+struct Once(Option<Bytes>);
+
+impl HttpBody for Once {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+/// The next piece of a body.
+pub(crate) async fn piece(body: &mut Body) -> Option<Bytes> {
+    let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
+    frame.unwrap().into_data().ok()
+}
+
+struct Silence;
+
+impl Stream for Silence {
+    type Item = Result<Response, Ending>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(None)
+    }
+}
+
+/// The bytes of a follower's stream as a request of HTTP.
+pub(crate) fn posted<B>(body: B) -> hyper::Request<B> {
+    let request = hyper::Request::post(format!("http://plane{}", grpc::PATH));
+    request.header("content-type", "application/grpc").body(body).unwrap()
+}
+
+/// What a control plane reads.
+pub(crate) async fn read_request(message: &[u8]) -> Result<Request, Broken> {
+    let (tell, told) = std::sync::mpsc::channel::<Requests>();
+    let begin = move |requests| {
+        tell.send(requests).unwrap();
+        Silence
+    };
+    let _answer = grpc::answer(posted(Once(Some(framed(message)))), begin).await;
+    let mut requests = told.recv().unwrap();
+    poll_fn(|cx| requests.poll(cx)).await.unwrap()
+}
+
+/// A connection to nowhere: it takes down what is said, and answers with `says`.
+struct Nowhere {
+    said: Arc<Mutex<Vec<u8>>>,
+    says: Vec<u8>,
+}
+
+impl tower_service::Service<hyper::Request<Body>> for Nowhere {
+    type Response = hyper::Response<Once>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: hyper::Request<Body>) -> Self::Future {
+        let (said, says) = (self.said.clone(), framed(&self.says));
+        Box::pin(async move {
+            let mut body = request.into_body();
+            while let Some(bytes) = piece(&mut body).await {
+                said.lock().unwrap().extend_from_slice(&bytes);
+            }
+            let response = hyper::Response::builder().header("content-type", "application/grpc");
+            Ok(response.body(Once(Some(says))).unwrap())
+        })
+    }
+}
+
+struct Say(Option<Request>);
+
+impl Stream for Say {
+    type Item = Request;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Request>> {
+        Poll::Ready(self.0.take())
+    }
+}
+
+/// What a follower sends.
+pub(crate) async fn write_request(request: Request) -> Vec<u8> {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let connection = Nowhere { said: said.clone(), says: Vec::new() };
+    let stream = pin!(grpc::follow(connection, "plane", Say(Some(request)))).await;
+    drop(stream);
+    let mut said = said.lock().unwrap();
+    take_message(&mut said).expect("a whole request")
+}
+
+/// What a follower reads.
+pub(crate) async fn read_update(message: &[u8]) -> Result<Update, Broken> {
+    let connection = Nowhere { said: Arc::default(), says: message.to_vec() };
+    let mut updates = grpc::follow(connection, "plane", Say(None)).await?;
+    updates.next().await.map(Option::unwrap)
+}
