@@ -66,6 +66,8 @@ pub struct Reaction {
     pub unfollow: Vec<(Kind, Arc<str>)>,
     /// These resources it certainly does not have any more.
     pub gone: Vec<(Kind, Arc<str>)>,
+    /// These versions it has accepted.
+    pub took: Vec<(Kind, Arc<str>, u64)>,
     /// These it refuses.
     pub refused: Vec<Refusal>,
 }
@@ -281,6 +283,12 @@ impl Conversation {
         self.strange
     }
 
+    /// Whether the follower has accepted `version` of resource `name`, or does not want to hear of it.
+    pub fn is_served(&self, kind: Kind, name: &Arc<str>, version: u64) -> bool {
+        let channel = &self.channels[slot(kind)];
+        !channel.follows(name) || channel.held.get(name) == Some(&Held::Version(version))
+    }
+
     /// How far the follower is behind, for each type that it has asked for.
     pub fn lag(&self) -> Vec<Lag> {
         let kinds = Kind::ALL.into_iter().zip(&self.channels);
@@ -326,6 +334,7 @@ impl Channel {
                 Some(body) => {
                     body.accept();
                     self.refused.remove(&name);
+                    reaction.took.push((kind, name.clone(), body.version()));
                     // What it has unsubscribed from meanwhile it has dropped.
                     if self.follows(&name) {
                         self.held.insert(name, Held::Version(body.version()));

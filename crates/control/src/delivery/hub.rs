@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use wire::xds::grpc::{Ending, Requests};
@@ -65,16 +66,26 @@ type Topics = HashMap<(Kind, Arc<str>), BTreeSet<u64>>;
 #[derive(Default)]
 struct Roll {
     entered: u64,
+    tickets: u64,
     followers: BTreeMap<u64, Arc<Seat>>,
     topics: Topics,
     /// For each resource that was removed: who may have it still, and who waits to hear that nobody has.
     farewells: HashMap<(Kind, Arc<str>), Farewell>,
+    /// For each resource that somebody waits for: which of those who followed it then do not have it yet.
+    arrivals: HashMap<(Kind, Arc<str>), Vec<Arrival>>,
 }
 
 #[derive(Default)]
 struct Farewell {
     having: BTreeSet<u64>,
     waiting: Vec<oneshot::Sender<()>>,
+}
+
+struct Arrival {
+    ticket: u64,
+    lacking: BTreeSet<u64>,
+    /// Dropped when nobody lacks it any more: that is the message.
+    _over: oneshot::Sender<()>,
 }
 
 struct Seat {
@@ -179,6 +190,9 @@ impl Hub {
                 let key = (*kind, name.clone());
                 // What is back needs no farewell any more.
                 done.extend(roll.farewells.remove(&key));
+                if *is_gone {
+                    roll.arrivals.remove(&key);
+                }
                 if *is_gone && !concerned.is_empty() {
                     roll.farewells.insert(key, Farewell { having: concerned, waiting: Vec::new() });
                 }
@@ -212,11 +226,70 @@ impl Hub {
             let mut roll = lock(&self.roll);
             let Some(farewell) = roll.farewells.get_mut(&(kind, name.into())) else { return };
             let (tell, over) = oneshot::channel();
+            farewell.waiting.retain(|waiting| !waiting.is_closed());
             farewell.waiting.push(tell);
             over
         };
         // A farewell is ended by telling, or by being dropped: over is over.
         let _ = over.await;
+    }
+
+    /// Who may have this resource still, of which [`Hub::farewell`] waits for the end.
+    pub fn having(&self, kind: Kind, name: &str) -> Vec<Arc<str>> {
+        let seats = {
+            let roll = lock(&self.roll);
+            let farewell = roll.farewells.get(&(kind, name.into()));
+            farewell.map(|farewell| roll.seats(&farewell.having)).unwrap_or_default()
+        };
+        seats.iter().map(|seat| seat.name()).collect()
+    }
+
+    /// Waits until everybody who follows this resource now has accepted what it says, or follows it no more, or has
+    /// gone. Where `within` is over before that: who is still to do so.
+    ///
+    /// # Errors
+    /// The names of those.
+    pub async fn arrived(&self, kind: Kind, name: &str, within: Duration) -> Result<(), Vec<Arc<str>>> {
+        let name: Arc<str> = name.into();
+        let Some((waiting, over)) = self.await_arrival(kind, &name) else { return Ok(()) };
+        match tokio::time::timeout(within, over).await {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let seats = waiting.lacking();
+                if seats.is_empty() { Ok(()) } else { Err(seats.iter().map(|seat| seat.name()).collect()) }
+            }
+        }
+    }
+
+    /// Enters somebody who waits. None: there is nothing to wait for.
+    fn await_arrival(&self, kind: Kind, name: &Arc<str>) -> Option<(Waiting<'_>, oneshot::Receiver<()>)> {
+        let version = self.version(kind, name)?;
+        let key = (kind, name.clone());
+        let (over, told) = oneshot::channel();
+        let (ticket, seats) = {
+            let mut roll = lock(&self.roll);
+            let lacking = roll.concerned(kind, name);
+            let seats = roll.seats(&lacking);
+            roll.tickets += 1;
+            let ticket = roll.tickets;
+            roll.arrivals.entry(key.clone()).or_default().push(Arrival { ticket, lacking, _over: over });
+            (ticket, seats)
+        };
+        // Entered first and looked at then, so that nobody who accepts meanwhile is missed.
+        let waiting = Waiting { hub: self, key, ticket };
+        let is_served = |seat: &&Arc<Seat>| lock(&seat.talk).conversation.is_served(kind, name, version);
+        let served: Vec<u64> = seats.iter().filter(is_served).map(|seat| seat.number).collect();
+        let mut roll = lock(&self.roll);
+        served.into_iter().for_each(|number| roll.arrived(number, &waiting.key));
+        // Nobody may have followed it to begin with.
+        roll.end_arrivals(&waiting.key);
+        drop(roll);
+        Some((waiting, told))
+    }
+
+    fn version(&self, kind: Kind, name: &str) -> Option<u64> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.get(kind, name).map(|body| body.version())
     }
 
     /// A stream for a follower who says `requests`.
@@ -234,6 +307,8 @@ impl Hub {
         let done = {
             let mut roll = lock(&self.roll);
             roll.followers.remove(&seat.number);
+            let awaited: Vec<_> = roll.arrivals.keys().cloned().collect();
+            awaited.iter().for_each(|key| roll.arrived(seat.number, key));
             let farewells = roll.farewells.keys().cloned().collect();
             roll.react(seat.number, Vec::new(), topics, farewells)
         };
@@ -242,9 +317,26 @@ impl Hub {
 
     fn on_request(&self, seat: &Seat, request: Request) -> Result<(), TooMuch> {
         let reaction = lock(&seat.talk).conversation.on_request(request)?;
-        let Reaction { follow, unfollow, gone, refused } = reaction;
-        let done = lock(&self.roll).react(seat.number, follow, unfollow, gone);
+        let Reaction { follow, unfollow, gone, took, refused } = reaction;
+        let unfollows = !unfollow.is_empty();
+        let (done, awaited) = {
+            let mut roll = lock(&self.roll);
+            let done = roll.react(seat.number, follow, unfollow, gone);
+            if unfollows {
+                roll.forget_arrivals(seat.number);
+            }
+            let is_awaited = |(kind, name, _): &(Kind, Arc<str>, u64)| {
+                !roll.arrivals.is_empty() && roll.arrivals.contains_key(&(*kind, name.clone()))
+            };
+            (done, took.into_iter().filter(is_awaited).collect::<Vec<_>>())
+        };
         done.into_iter().for_each(Farewell::end);
+        for (kind, name, version) in awaited {
+            // Only what is served now has arrived; what was replaced meanwhile has not.
+            if self.version(kind, &name) == Some(version) {
+                lock(&self.roll).arrived(seat.number, &(kind, name));
+            }
+        }
         for refusal in refused {
             let follower = lock(&seat.talk).conversation.follower().clone();
             let by = RefusedBy { follower: follower.clone(), why: refusal.why.clone() };
@@ -350,6 +442,66 @@ impl Roll {
         farewell.having.remove(&number);
         if farewell.having.is_empty() { self.farewells.remove(&key) } else { None }
     }
+
+    fn seats(&self, numbers: &BTreeSet<u64>) -> Vec<Arc<Seat>> {
+        numbers.iter().filter_map(|number| self.followers.get(number).cloned()).collect()
+    }
+
+    /// This follower has what is awaited, or does not want it any more.
+    fn arrived(&mut self, number: u64, key: &(Kind, Arc<str>)) {
+        for arrival in self.arrivals.get_mut(key).into_iter().flatten() {
+            arrival.lacking.remove(&number);
+        }
+        self.end_arrivals(key);
+    }
+
+    /// Tells those who wait for what nobody lacks any more.
+    fn end_arrivals(&mut self, key: &(Kind, Arc<str>)) {
+        if let Some(all) = self.arrivals.get_mut(key) {
+            all.retain(|arrival| !arrival.lacking.is_empty());
+            if all.is_empty() {
+                self.arrivals.remove(key);
+            }
+        }
+    }
+
+    /// Of what this follower does not follow any more it has no arrival.
+    fn forget_arrivals(&mut self, number: u64) {
+        let keys: Vec<_> = self.arrivals.keys().cloned().collect();
+        for key in keys {
+            if !self.concerned(key.0, &key.1).contains(&number) {
+                self.arrived(number, &key);
+            }
+        }
+    }
+}
+
+/// Somebody who waits for an arrival. When this is dropped, it is waited for no more.
+struct Waiting<'a> {
+    hub: &'a Hub,
+    key: (Kind, Arc<str>),
+    ticket: u64,
+}
+
+impl Waiting<'_> {
+    fn lacking(&self) -> Vec<Arc<Seat>> {
+        let roll = lock(&self.hub.roll);
+        let mine = |arrival: &&Arrival| arrival.ticket == self.ticket;
+        let arrival = roll.arrivals.get(&self.key).and_then(|all| all.iter().find(mine));
+        arrival.map(|arrival| roll.seats(&arrival.lacking)).unwrap_or_default()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut roll = lock(&self.hub.roll);
+        if let Some(all) = roll.arrivals.get_mut(&self.key) {
+            all.retain(|arrival| arrival.ticket != self.ticket);
+            if all.is_empty() {
+                roll.arrivals.remove(&self.key);
+            }
+        }
+    }
 }
 
 impl Farewell {
@@ -362,6 +514,10 @@ impl Farewell {
 }
 
 impl Seat {
+    fn name(&self) -> Arc<str> {
+        lock(&self.talk).conversation.follower().clone()
+    }
+
     fn wake(&self) {
         let waker = lock(&self.talk).waker.take();
         waker.into_iter().for_each(Waker::wake);

@@ -1,0 +1,229 @@
+//! What happened: a bounded list in memory for those who ask, and a file of JSON lines that outlives the process.
+//!
+//! A number counts up from event to event, over restarts too where the file can be read, so that who asks for what
+//! came `after` the last number seen misses nothing and hears nothing twice.
+
+use crate::desk::News;
+use crate::registry::Event as Registered;
+use api::{Event, Events as Answer, Query, VERSION, decode, encode, rfc3339};
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+use tokio::sync::watch;
+
+/// So many events are kept in memory.
+const KEPT: usize = 5_000;
+
+/// The file is put aside when it has reached so many bytes; one that was put aside is kept.
+const BOUND: u64 = 10 << 20;
+
+/// Who else is told of each event, at once. It must be quick.
+pub type Tell = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// What happened, before it has a number and a time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Happening {
+    /// What, in one word.
+    pub(crate) kind: &'static str,
+    /// Of which service.
+    pub(crate) service: Option<String>,
+    /// Of which instance.
+    pub(crate) instance: Option<String>,
+    /// Why, in one word.
+    pub(crate) reason: Option<String>,
+    /// A sentence for people.
+    pub(crate) text: String,
+}
+
+/// All events of a control plane.
+pub(crate) struct Events {
+    list: Mutex<List>,
+    last: watch::Sender<u64>,
+    tell: Option<Tell>,
+}
+
+struct List {
+    recent: VecDeque<Event>,
+    last: u64,
+    file: Option<BoundedFile>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("last", &*self.last.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Events {
+    /// Goes on with the events in the file at `path`, where one is given.
+    pub(crate) fn open(path: Option<&Path>, tell: Option<Tell>) -> Events {
+        let last = path.map_or(0, last_in);
+        let file = path.map(BoundedFile::new);
+        let list = List { recent: VecDeque::new(), last, file };
+        Events { list: Mutex::new(list), last: watch::Sender::new(last), tell }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what happened.
+    pub(crate) fn add(&self, happening: Happening) {
+        let event = self.list().add(happening);
+        self.last.send_replace(event.seq);
+        if let Some(tell) = &self.tell {
+            tell(&event);
+        }
+    }
+
+    /// What is asked for, as far as it is still known; waits for it as long as `query` says.
+    pub(crate) async fn answer(&self, query: Query) -> Answer {
+        let mut last = self.last.subscribe();
+        let answer = self.list().answer(query);
+        if !answer.events.is_empty() || query.wait.is_zero() {
+            return answer;
+        }
+        let after = query.after.unwrap_or(0);
+        // The time that is over is no error: then there is nothing yet.
+        let _ = tokio::time::timeout(query.wait, last.wait_for(|last| *last > after)).await;
+        self.list().answer(query)
+    }
+}
+
+impl List {
+    fn add(&mut self, happening: Happening) -> Event {
+        self.last += 1;
+        let event = Event {
+            seq: self.last,
+            time: rfc3339(SystemTime::now()),
+            kind: happening.kind.into(),
+            service: happening.service,
+            instance: happening.instance,
+            reason: happening.reason,
+            text: happening.text,
+        };
+        if let Some(file) = &mut self.file {
+            file.append(&encode(&event));
+        }
+        if self.recent.len() >= KEPT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(event.clone());
+        event
+    }
+
+    fn answer(&self, query: Query) -> Answer {
+        let after = query.after.unwrap_or(0);
+        let oldest = self.recent.front().map_or(self.last + 1, |event| event.seq);
+        let asked: Vec<&Event> = self.recent.iter().filter(|event| event.seq > after).collect();
+        let tail = query.tail.and_then(|tail| usize::try_from(tail).ok()).unwrap_or(usize::MAX);
+        let events = asked.iter().skip(asked.len().saturating_sub(tail)).map(|e| (*e).clone()).collect();
+        let lost = if query.after.is_some() { oldest.saturating_sub(after + 1) } else { 0 };
+        Answer { version: VERSION, events, next: self.last, lost }
+    }
+}
+
+impl From<&News> for Happening {
+    fn from(news: &News) -> Happening {
+        match news {
+            News::Registry(event) => Happening::from(event),
+            News::StoreFailed(why) => Happening {
+                kind: "store-failed",
+                reason: Some(why.word().into()),
+                text: format!("what is asked from now on is refused, what is known is served: {why}"),
+                ..Happening::default()
+            },
+            News::StoreBack => Happening {
+                kind: "store-back",
+                text: "the store keeps again: what is asked is taken again".into(),
+                ..Happening::default()
+            },
+        }
+    }
+}
+
+impl From<&Registered> for Happening {
+    fn from(event: &Registered) -> Happening {
+        let (instance, service) = match event {
+            Registered::Registered { instance, service }
+            | Registered::Deregistered { instance, service }
+            | Registered::Lost { instance, service }
+            | Registered::Restored { instance, service } => (Some(instance), Some(service)),
+            Registered::AddressReused { ghost, .. } => (Some(ghost), None),
+            Registered::MembershipHeld { service, .. } | Registered::MembershipDropped { service, .. } => {
+                (None, Some(service))
+            }
+            Registered::LeaseLapsed { .. } => (None, None),
+        };
+        Happening {
+            kind: event.word(),
+            service: service.map(ToString::to_string),
+            instance: instance.map(ToString::to_string),
+            reason: None,
+            text: event.to_string(),
+        }
+    }
+}
+
+/// The number of the last event in the file at `path`, or in the one that was put aside; 0 where there is none.
+fn last_in(path: &Path) -> u64 {
+    [path.to_owned(), aside(path)].iter().find_map(|path| last_line(path)).map_or(0, |event| event.seq)
+}
+
+fn last_line(path: &Path) -> Option<Event> {
+    // The file is bounded, and is read once, at a start.
+    let text = fs::read(path).ok()?;
+    // The last line may have been cut by the end of the machine: the one before it counts then.
+    let mut lines = text.rsplit(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    lines.find_map(|line| decode(line).ok())
+}
+
+fn aside(path: &Path) -> PathBuf {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".1");
+    aside.into()
+}
+
+/// Lines appended to a file. A disk that is full or gone stops the writing, nothing else.
+#[derive(Debug)]
+struct BoundedFile {
+    path: PathBuf,
+    bound: u64,
+    open: Option<(File, u64)>,
+}
+
+impl BoundedFile {
+    fn new(path: &Path) -> BoundedFile {
+        BoundedFile { path: path.to_owned(), bound: BOUND, open: None }
+    }
+
+    fn append(&mut self, line: &str) {
+        // What cannot be written is lost in the file only; the API has it.
+        if self.try_append(line).is_err() {
+            self.open = None;
+        }
+    }
+
+    fn try_append(&mut self, line: &str) -> io::Result<()> {
+        if self.open.as_ref().is_some_and(|(_, size)| *size >= self.bound) {
+            self.open = None;
+            fs::rename(&self.path, aside(&self.path))?;
+        }
+        if self.open.is_none() {
+            let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            let size = file.metadata()?.len();
+            self.open = Some((file, size));
+        }
+        let Some((file, size)) = &mut self.open else { return Ok(()) };
+        let text = format!("{line}\n");
+        *size += text.len() as u64;
+        file.write_all(text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;
