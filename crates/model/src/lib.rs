@@ -4,6 +4,7 @@
 //! checked: a value of one of these types is valid by construction, and whoever reads bytes (`wire`) turns
 //! them into these types or says what is wrong with them.
 
+mod change;
 mod endpoint;
 pub mod fleet;
 mod importance;
@@ -16,6 +17,7 @@ mod snapshot;
 mod time;
 mod units;
 
+pub use change::{Change, Difference, Effect, Summary};
 pub use endpoint::Endpoint;
 pub use fleet::FleetPreset;
 pub use importance::Importance;

@@ -13,13 +13,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The manifest of an environment, in its folder.
-const ENVIRONMENT_FILE: &str = "environment.toml";
+pub(crate) const ENVIRONMENT_FILE: &str = "environment.toml";
 
 /// The manifest of a service, in its folder.
-const SERVICE_FILE: &str = "service.toml";
+pub(crate) const SERVICE_FILE: &str = "service.toml";
 
 /// A manifest that is larger is no manifest.
-const MOST_BYTES: u64 = 1 << 20;
+pub(crate) const MOST_BYTES: u64 = 1 << 20;
 
 /// Reads `environment.toml` in `dir`, the `service.toml` of every service that it names, and checks that they fit
 /// together.
@@ -27,9 +27,39 @@ const MOST_BYTES: u64 = 1 << 20;
 /// # Errors
 /// Every problem of every file at once; files that cannot be read are problems too.
 pub fn load(dir: &Path) -> Result<Environment, Problems> {
-    let file = dir.join(ENVIRONMENT_FILE);
-    let (source, unreadable) = read_source(&file);
-    let Some(source) = source else { return Err(Problems::of(unreadable).unwrap_or_else(|| gone(&file))) };
+    load_from(&Disk(dir))
+}
+
+/// Where manifests are read from.
+pub(crate) trait Place {
+    /// The text of the file at `path`, relative to the environment's folder, and what is wrong with it as a file.
+    fn read(&self, path: &Path) -> (Option<Source>, Vec<Problem>);
+
+    /// A service's folder, or why it cannot be one and how to mend it.
+    ///
+    /// # Errors
+    /// Both texts.
+    fn folder(&self, path: &str) -> Result<PathBuf, (String, String)>;
+}
+
+/// A folder of this machine.
+struct Disk<'a>(&'a Path);
+
+impl Place for Disk<'_> {
+    fn read(&self, path: &Path) -> (Option<Source>, Vec<Problem>) {
+        read_source(&self.0.join(path))
+    }
+
+    fn folder(&self, path: &str) -> Result<PathBuf, (String, String)> {
+        folder(self.0, path)
+    }
+}
+
+/// Reads an environment's manifests wherever they are.
+pub(crate) fn load_from(place: &dyn Place) -> Result<Environment, Problems> {
+    let file = Path::new(ENVIRONMENT_FILE);
+    let (source, unreadable) = place.read(file);
+    let Some(source) = source else { return Err(Problems::of(unreadable).unwrap_or_else(|| gone(file))) };
     let (mut decoder, tree) = begin(&source, &ENVIRONMENT, false);
     let view = View::whole_file(&tree, &ENVIRONMENT);
     let environment = view.as_ref().and_then(|view| manifest::environment(&mut decoder, view));
@@ -37,9 +67,9 @@ pub fn load(dir: &Path) -> Result<Environment, Problems> {
     let mut files = Vec::new();
     let mut of_services = Vec::new();
     for member in members.iter().filter(|m| text_fits(&Kind::Folder, &m.path).is_ok()) {
-        match folder(dir, &member.path) {
+        match place.folder(&member.path) {
             Ok(folder) => {
-                let (source, problems) = read_source(&dir.join(&member.path).join(SERVICE_FILE));
+                let (source, problems) = place.read(&Path::new(&member.path).join(SERVICE_FILE));
                 of_services.extend(problems);
                 files.extend(source.map(|source| (member, folder, source)));
             }
@@ -58,7 +88,7 @@ pub fn load(dir: &Path) -> Result<Environment, Problems> {
     match (Problems::of(problems), environment) {
         (Some(problems), _) => Err(problems),
         (None, Some(EnvironmentManifest { name, edge, .. })) => Ok(Environment { name, edge, services }),
-        (None, None) => Err(gone(&file)),
+        (None, None) => Err(gone(file)),
     }
 }
 
@@ -113,7 +143,7 @@ pub(crate) fn gone(file: &Path) -> Problems {
 }
 
 /// A problem with a file as a whole.
-fn unreadable(file: &Path, message: &str, mend: &str) -> Problem {
+pub(crate) fn unreadable(file: &Path, message: &str, mend: &str) -> Problem {
     Problem {
         file: file.display().to_string(),
         line: 0,

@@ -5,6 +5,7 @@
 
 mod declare;
 mod decoder;
+mod difference;
 #[cfg(test)]
 mod guide;
 mod load;
@@ -16,14 +17,17 @@ mod scenario;
 mod schema;
 mod settings;
 mod snapshot;
+mod texts;
 mod tree;
 mod view;
 
+pub use difference::{difference, policies_difference};
 pub use load::{decode_environment, decode_service, load, load_service};
 pub use problem::{Problem, Problems};
 pub use scenario::{decode_scenario, load_scenario};
 pub use schema::{Manifest, schema};
 pub use snapshot::{decode_snapshot, encode_snapshot};
+pub use texts::Texts;
 
 /// Compares `text` with a file of this crate; with `BLESS` in the environment it is written instead.
 #[cfg(test)]

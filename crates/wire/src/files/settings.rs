@@ -225,7 +225,7 @@ fn balancing(word: &str) -> Option<Balancing> {
         .find(|b| balancing_word(*b) == word)
 }
 
-fn balancing_word(balancing: Balancing) -> &'static str {
+pub(crate) fn balancing_word(balancing: Balancing) -> &'static str {
     match balancing {
         Balancing::PeakEwma => "peak-ewma",
         Balancing::LeastLoaded => "least-loaded",
