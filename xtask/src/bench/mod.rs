@@ -1,8 +1,10 @@
-//! `cargo xtask bench`: this proxy beside its peers, and beside a slow back end, on real sockets.
+//! `cargo xtask bench`: this proxy beside its peers, and beside a slow back end; the control plane with thousands of
+//! followers. All on real sockets.
 //!
 //! The tools that make and receive the traffic are the package `bench`; this module starts them and the peers,
 //! pins them to processors, reads what they used and writes the tables. `bench/README.md` says how to read them.
 
+mod control;
 mod figures;
 mod install;
 mod peers;
@@ -23,6 +25,8 @@ pub(crate) enum Bench {
     Proxy(proxy::Options),
     /// Eleven back ends, one of them slow for half of the time: which share of the calls succeeds?
     SlowBackend(slow::Options),
+    /// The control plane with thousands of followers: time and bytes per change, memory, what a reconnect costs.
+    Control(control::Options),
 }
 
 /// Measures and prints.
@@ -33,5 +37,6 @@ pub(crate) fn run(bench: Bench) -> Result<()> {
     match bench {
         Bench::Proxy(options) => proxy::run(&options),
         Bench::SlowBackend(options) => slow::run(&options),
+        Bench::Control(options) => control::run(&options),
     }
 }
