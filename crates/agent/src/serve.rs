@@ -1,7 +1,7 @@
 //! The agent's API: reads a request, answers from the agent's state, and holds an answer back while there is nothing.
 
 use crate::agent::Agent;
-use api::{Problem, Query, Route, VERSION, encode};
+use api::{Problem, Query, Route, encode};
 use net::admin::{Request, Response};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -110,5 +110,5 @@ fn unknown_name(agent: &RefCell<Agent>, name: &str) -> Response {
 }
 
 fn problem(status: u16, problem: &str, text: String) -> Response {
-    Response::json(status, encode(&Problem { version: VERSION, problem: problem.into(), text }))
+    Response::json(status, encode(&Problem::new(problem, text)))
 }

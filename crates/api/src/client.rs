@@ -3,7 +3,9 @@
 //! The commands ask a handful of small questions on loopback and then exit, so they need neither a runtime nor a
 //! pool: one connection per request, read to its end.
 
-use crate::{Environment, Events, Instances, Logs, Operation, Problem, Query, Route, Services, decode};
+use crate::{
+    Ask, Environment, Events, Instances, Logs, Operation, Problem, Query, Route, Services, Unanswered, decode,
+};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,9 +15,17 @@ use std::time::Duration;
 const LONGEST_ANSWER: u64 = 64 << 20;
 
 /// Asks a running environment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Client {
     address: SocketAddr,
+    /// A secret: it is not shown.
+    bearer: Option<String>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// Why there is no answer.
@@ -57,7 +67,24 @@ type Answer<T> = Result<T, ClientError>;
 impl Client {
     /// A client for the environment that answers at `address`.
     pub fn new(address: SocketAddr) -> Client {
-        Client { address }
+        Client { address, bearer: None }
+    }
+
+    /// The same, showing `bearer`: a join token or a credential.
+    pub fn with_bearer(self, bearer: impl Into<String>) -> Client {
+        Client { bearer: Some(bearer.into()), ..self }
+    }
+
+    /// Sends `ask` to a control plane.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn send<T: for<'a> serde::Deserialize<'a>>(&self, ask: &Ask<T>) -> Answer<T> {
+        let (status, body) = self.exchange(ask.method, &ask.target, &ask.body, ask.wait)?;
+        ask.read(status, &body).map_err(|why| match why {
+            Unanswered::Refused(_, problem) => ClientError::Refused(problem),
+            Unanswered::NotUnderstood(why) => ClientError::NotUnderstood(self.address, why),
+        })
     }
 
     /// The environment as a whole.
@@ -99,7 +126,7 @@ impl Client {
     }
 
     fn ask<T: for<'a> serde::Deserialize<'a>>(&self, route: &Route, wait: Duration) -> Answer<T> {
-        let (status, body) = self.exchange(route, wait)?;
+        let (status, body) = self.exchange(route.method(), &route.path(), "", wait)?;
         if status < 300 {
             return decode(&body).map_err(|why| ClientError::NotUnderstood(self.address, why));
         }
@@ -109,7 +136,7 @@ impl Client {
         }
     }
 
-    fn exchange(&self, route: &Route, wait: Duration) -> Answer<(u16, String)> {
+    fn exchange(&self, method: &str, target: &str, body: &str, wait: Duration) -> Answer<(u16, String)> {
         let broken = |e: io::Error| ClientError::Broken(self.address, e);
         let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(2)).map_err(|e| {
             match e.kind() {
@@ -118,13 +145,15 @@ impl Client {
             }
         })?;
         stream.set_read_timeout(Some(wait + Duration::from_secs(10))).map_err(broken)?;
-        let head = format!(
-            "{} {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-            route.method(),
-            route.path(),
-            self.address
+        let bearer = self.bearer.as_ref().map_or(String::new(), |b| format!("Authorization: Bearer {b}\r\n"));
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nConnection: close\r\n{bearer}{kind}\
+             Content-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
         );
-        stream.write_all(head.as_bytes()).map_err(broken)?;
+        stream.write_all(request.as_bytes()).map_err(broken)?;
         let mut answer = Vec::new();
         stream.take(LONGEST_ANSWER).read_to_end(&mut answer).map_err(broken)?;
         split(&answer).map_err(|why| ClientError::NotUnderstood(self.address, why.into()))

@@ -7,22 +7,34 @@
 //! Nothing streams: what goes on is read by asking again for what came `after` the last number seen, with `wait`
 //! saying how long the answer may be held back until there is something. A broken connection then loses nothing.
 
+pub mod ask;
 mod client;
 mod drill;
+mod openapi;
+mod plane;
 mod route;
 mod shape;
+mod table;
 mod time;
 mod validation;
 
+pub use ask::{Ask, Unanswered};
 pub use client::{Client, ClientError};
 pub use drill::{
     Drill, DrillAcceptance, DrillHappening, DrillLine, DrillRow, DrillRun, DrillSeed, ScenarioLine, Scenarios,
+};
+pub use openapi::{Served, openapi};
+pub use plane::{
+    Agent, AgentState, Agents, Contested, Declaration, Declarations, Heard, Join, Joined, List, Listed,
+    ListedInstance, Refusal, RefusedBy, RefusedInstance, Registration, Settled, Sidecar, SidecarState, Sync,
+    Token, TokenWish, Tokens, Word,
 };
 pub use route::{MAX_WAIT, Query, Route};
 pub use shape::{
     Environment, EnvironmentState, Event, Events, Instance, InstanceState, Instances, LogLine, Logs,
     Operation, OperationState, Problem, Progress, Service, Services, VERSION,
 };
+pub use table::{By, Found, Op, Param, ROUTES, Row, Who, find};
 pub use time::rfc3339;
 pub use validation::{Mistake, Validation};
 

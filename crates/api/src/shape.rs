@@ -1,12 +1,13 @@
 //! The shapes: what is said about environments, services, instances, events, logs and operations.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of every shape in this crate.
 pub const VERSION: u32 = 1;
 
 /// An environment as a whole.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// [`VERSION`].
     pub version: u32,
@@ -31,7 +32,7 @@ pub struct Environment {
 }
 
 /// How far an environment is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EnvironmentState {
     /// Not every instance is in rotation yet.
@@ -45,7 +46,7 @@ pub enum EnvironmentState {
 }
 
 /// All services.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Services {
     /// [`VERSION`].
     pub version: u32,
@@ -54,7 +55,7 @@ pub struct Services {
 }
 
 /// A service.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     /// Its name.
     pub name: String,
@@ -71,7 +72,7 @@ pub struct Service {
 }
 
 /// All instances.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Instances {
     /// [`VERSION`].
     pub version: u32,
@@ -80,7 +81,7 @@ pub struct Instances {
 }
 
 /// An instance with its sidecar.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Instance {
     /// Its name.
     pub name: String,
@@ -111,7 +112,7 @@ pub struct Instance {
 }
 
 /// How far an instance is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceState {
     /// Waits for the services that it calls to be there first.
@@ -158,7 +159,7 @@ impl InstanceState {
 }
 
 /// Something that happened.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// Counts up by one from event to event, from 1 at the environment's start.
     pub seq: u64,
@@ -180,7 +181,7 @@ pub struct Event {
 }
 
 /// Events, oldest first.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Events {
     /// [`VERSION`].
     pub version: u32,
@@ -193,7 +194,7 @@ pub struct Events {
 }
 
 /// A line that an app wrote.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// Counts up over all instances of the environment, so that lines can be put in order.
     pub seq: u64,
@@ -206,7 +207,7 @@ pub struct LogLine {
 }
 
 /// Lines of one or more apps, oldest first.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Logs {
     /// [`VERSION`].
     pub version: u32,
@@ -217,7 +218,7 @@ pub struct Logs {
 }
 
 /// Work that takes a while, such as a rolling restart.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Operation {
     /// [`VERSION`].
     pub version: u32,
@@ -236,7 +237,7 @@ pub struct Operation {
 }
 
 /// A step of an operation.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     /// Counts up from 1 within the operation.
     pub seq: u64,
@@ -247,7 +248,7 @@ pub struct Progress {
 }
 
 /// How far an operation is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OperationState {
     /// It goes on.
@@ -259,7 +260,7 @@ pub enum OperationState {
 }
 
 /// Why a request to the API was not answered.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// [`VERSION`].
     pub version: u32,
@@ -267,4 +268,14 @@ pub struct Problem {
     pub problem: String,
     /// A sentence for people, with the way out.
     pub text: String,
+    /// With `stale`: the incarnation that was known; a later process has a higher one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<u64>,
+}
+
+impl Problem {
+    /// The problem called `problem`, with `text` for people.
+    pub fn new(problem: impl Into<String>, text: impl Into<String>) -> Problem {
+        Problem { version: VERSION, problem: problem.into(), text: text.into(), known: None }
+    }
 }

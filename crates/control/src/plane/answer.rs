@@ -3,7 +3,7 @@
 use super::{Plane, view};
 use crate::desk::Failed;
 use crate::registry::Registry;
-use api::{Problem, Route, VERSION, encode};
+use api::{Problem, Route, encode};
 use net::admin::{Request, Response};
 
 /// Answers `request`, unless there is nothing at its path.
@@ -36,5 +36,5 @@ fn failed(why: &Failed) -> Response {
 }
 
 fn problem(status: u16, problem: &str, text: String) -> Response {
-    Response::json(status, encode(&Problem { version: VERSION, problem: problem.into(), text }))
+    Response::json(status, encode(&Problem::new(problem, text)))
 }

@@ -26,7 +26,7 @@ pub use load::{decode_environment, decode_service, load, load_service};
 pub use problem::{Problem, Problems};
 pub use scenario::{decode_scenario, load_scenario};
 pub use schema::{Manifest, schema};
-pub use snapshot::{decode_snapshot, encode_snapshot};
+pub use snapshot::{decode_settings, decode_snapshot, encode_settings, encode_snapshot};
 pub use texts::Texts;
 
 /// Compares `text` with a file of this crate; with `BLESS` in the environment it is written instead.

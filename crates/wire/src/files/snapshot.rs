@@ -283,6 +283,24 @@ struct BoundsShape {
     drain: String,
 }
 
+/// Reads the settings of one service as [`encode_settings`] writes them. `what` names them, for people.
+///
+/// # Errors
+/// Every problem at once.
+pub fn decode_settings(text: &str, what: &str) -> Result<Settings, Problems> {
+    let source = Source { file: what.to_owned(), text: text.to_owned(), format: Format::Json };
+    let (mut decoder, tree) = begin(&source, &POLICIES, true);
+    let view = View::whole_file(&tree, &POLICIES);
+    let settings = view.map(|view| settings::decode(&mut decoder, &view, &Settings::default()));
+    decoder.finish(settings)
+}
+
+/// Writes the settings of one service in JSON, every one of them.
+pub fn encode_settings(settings: &Settings) -> String {
+    serde_json::to_string(&settings::encode(settings))
+        .expect("plain structs with text keys are written in memory")
+}
+
 /// Writes a snapshot as [`decode_snapshot`] reads it: indented, in a stable order, every setting in full.
 pub fn encode_snapshot(snapshot: &Snapshot) -> String {
     let shape = SnapshotShape {

@@ -280,3 +280,17 @@ fn a_setting_that_is_absent_is_missed() {
     assert_eq!(problems.all().len(), 1, "{problems}");
     assert_eq!(problems.all()[0].path, "services[0].settings.panic");
 }
+
+#[test]
+fn settings_alone_come_through_and_mistakes_in_them_are_named() {
+    for preset in model::Preset::ALL {
+        let settings = preset.settings();
+        assert_eq!(decode_settings(&encode_settings(&settings), "x").unwrap(), settings, "{preset:?}");
+    }
+    let problems =
+        decode_settings(r#"{"balancing":"luck","retry":false}"#, "offers").unwrap_err().to_string();
+    assert!(
+        problems.contains("offers") && problems.contains("luck") && problems.contains("timeouts"),
+        "{problems}"
+    );
+}
