@@ -1,5 +1,6 @@
 //! Administration of one sidecar: readiness, metrics, what it knows, reload and drain. Loopback only.
 
+use crate::control_link::Link;
 use crate::record::{Counted, Page};
 use crate::run::{Order, Workers, bind, drain_all, share, wait_until};
 use crate::snapshot::{Desks, World};
@@ -7,7 +8,7 @@ use crate::worker::{Draining, Shared};
 use model::{Direction, Moment, Snapshot};
 use net::admin::{Request, Response};
 use policy::Census;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -24,33 +25,36 @@ pub(crate) struct Steering {
     pub(crate) shared: Arc<Shared>,
     workers: Workers,
     desks: RefCell<Desks>,
+    /// What the file says, with the addresses where it really listens.
+    local: RefCell<Snapshot>,
     file: Option<PathBuf>,
+    link: Option<Rc<Link>>,
     count: usize,
     listener: RefCell<Option<TcpListener>>,
-    adopted: RefCell<Moment>,
+    /// How often something was adopted, and when the last time.
+    adopted: Cell<(u64, Moment)>,
     reloading: tokio::sync::Mutex<()>,
 }
 
+/// What a sidecar is made of when it begins.
+pub(crate) struct Parts {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) workers: Workers,
+    pub(crate) desks: Desks,
+    pub(crate) local: Snapshot,
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) link: Option<Rc<Link>>,
+    pub(crate) count: usize,
+    pub(crate) listener: Option<TcpListener>,
+}
+
 impl Steering {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        workers: Workers,
-        desks: Desks,
-        file: Option<PathBuf>,
-        count: usize,
-        listener: Option<TcpListener>,
-    ) -> Steering {
-        let adopted = RefCell::new(shared.clock.now());
-        Steering {
-            shared,
-            workers,
-            desks: RefCell::new(desks),
-            file,
-            count,
-            listener: RefCell::new(listener),
-            adopted,
-            reloading: tokio::sync::Mutex::default(),
-        }
+    pub(crate) fn new(parts: Parts) -> Steering {
+        let Parts { shared, workers, desks, local, file, link, count, listener } = parts;
+        let adopted = Cell::new((0, shared.clock.now()));
+        let (desks, local, listener) = (RefCell::new(desks), RefCell::new(local), RefCell::new(listener));
+        let reloading = tokio::sync::Mutex::default();
+        Steering { shared, workers, desks, local, file, link, count, listener, adopted, reloading }
     }
 
     /// Begins to answer.
@@ -65,6 +69,13 @@ impl Steering {
         Ok(())
     }
 
+    /// Begins to follow the control plane, where there is one.
+    pub(crate) fn follow(self: &Rc<Self>) {
+        if let Some(link) = &self.link {
+            link.start(self);
+        }
+    }
+
     async fn answer(&self, request: Request) -> Response {
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/ready") => self.ready(),
@@ -73,15 +84,20 @@ impl Steering {
                 Response::json(200, wire::files::encode_snapshot(&self.shared.world().snapshot))
             }
             ("GET", "/clusters") => Response::text(200, self.clusters()),
+            ("GET", "/control") => match &self.link {
+                Some(link) => Response::text(200, link.page(self.shared.clock.now())),
+                None => Response::text(404, "this sidecar follows no control plane\n"),
+            },
             ("POST", "/reload") => match self.reload().await {
                 Ok(version) => Response::text(200, format!("{version}\n")),
                 Err(problem) => Response::text(400, format!("{problem}\n")),
             },
             ("POST", "/drain") => self.drain(&request).await,
-            ("GET", "/") => {
-                Response::text(200, "GET /ready /metrics /config_dump /clusters\nPOST /reload /drain\n")
-            }
-            (_, "/ready" | "/metrics" | "/config_dump" | "/clusters" | "/reload" | "/drain") => {
+            ("GET", "/") => Response::text(
+                200,
+                "GET /ready /metrics /config_dump /clusters /control\nPOST /reload /drain\n",
+            ),
+            (_, "/ready" | "/metrics" | "/config_dump" | "/clusters" | "/control" | "/reload" | "/drain") => {
                 Response::text(405, "this page is read with GET; reload and drain are ordered with POST\n")
             }
             _ => Response::text(404, "there is no such page; GET / lists them\n"),
@@ -89,9 +105,12 @@ impl Steering {
     }
 
     fn ready(&self) -> Response {
-        match self.shared.draining() {
-            Draining::No => Response::text(200, format!("ready {}\n", self.shared.world().snapshot.version)),
-            _ => Response::text(503, "draining\n"),
+        if self.shared.draining() != Draining::No {
+            return Response::text(503, "draining\n");
+        }
+        match self.link.as_ref().and_then(|link| link.not_ready()) {
+            None => Response::text(200, format!("ready {}\n", self.shared.world().snapshot.version)),
+            Some(why) => Response::text(503, format!("{why}\n")),
         }
     }
 
@@ -108,17 +127,61 @@ impl Steering {
         let before = self.shared.world();
         let known: Vec<SocketAddr> = before.entrances.iter().map(|(address, _)| *address).collect();
         let bound = bind(&mut snapshot, self.count, &known).map_err(|fault| fault.to_string())?;
-        let version = snapshot.version.clone();
-        let world = self.desks.borrow_mut().world(snapshot, self.shared.clock.now());
-        let addresses: Vec<SocketAddr> = world.entrances.iter().map(|(address, _)| *address).collect();
-        self.shared.adopt(world);
-        *self.adopted.borrow_mut() = self.shared.clock.now();
+        if let Some(link) = &self.link {
+            link.on_local(&snapshot);
+        }
+        let version = self.adopt(snapshot);
+        let addresses: Vec<SocketAddr> =
+            self.shared.world().entrances.iter().map(|(address, _)| *address).collect();
         let mut shares = share(bound, self.count);
         self.workers
             .order(|index| Order::Listen(shares.get_mut(index).map(std::mem::take).unwrap_or_default()))
             .await;
         self.workers.order(|_| Order::Follow(addresses.clone())).await;
         Ok(version)
+    }
+
+    /// Uses from now on what the file says, together with what the control plane has told.
+    fn adopt(&self, local: Snapshot) -> String {
+        let now = self.shared.clock.now();
+        let count = self.adopted.get().0 + 1;
+        let mut snapshot = local.clone();
+        if let Some(link) = &self.link {
+            snapshot.services = link.following.borrow().services(&local.services);
+            snapshot.version = format!("{}+{count}", local.version);
+        }
+        *self.local.borrow_mut() = local;
+        let version = snapshot.version.clone();
+        let world = self.desks.borrow_mut().world(snapshot, now);
+        self.shared.adopt(world);
+        self.adopted.set((count, now));
+        version
+    }
+
+    /// Uses what the control plane has told, if that is news. After this no request that begins goes by what it took
+    /// back.
+    pub(crate) fn adopt_known(&self) -> bool {
+        let Some(link) = &self.link else { return false };
+        let local = self.local.borrow().clone();
+        let services = link.following.borrow().services(&local.services);
+        let is_news = services != self.shared.world().snapshot.services;
+        if is_news {
+            self.adopt(local);
+        }
+        link.following.borrow_mut().on_adopted();
+        is_news
+    }
+
+    /// Closes idle connections to instances that are gone.
+    pub(crate) async fn sweep(&self) {
+        self.workers.order(|_| Order::Sweep).await;
+    }
+
+    /// Writes what is known of services for the next start.
+    pub(crate) fn keep(&self) {
+        if let Some(link) = &self.link {
+            link.keep_now(self.shared.clock.now());
+        }
     }
 
     /// Refuses new requests for the app, and waits until none is in flight.
@@ -149,6 +212,7 @@ impl Steering {
 
     /// Ends it: drained as far as the bounds allow.
     pub(crate) async fn stop(&self) {
+        self.keep();
         let world = self.shared.world();
         drain_all(&self.shared, &self.workers, world.snapshot.bounds.drain).await;
         self.flush();
@@ -241,9 +305,7 @@ impl Steering {
         }
         page.family("descriptors_limit", "gauge", "How many file descriptors may be open.");
         page.value("descriptors_limit", "", net::limits::raise_descriptors());
-        page.family("snapshot_age_seconds", "gauge", "Since the snapshot in use was adopted.");
-        let age = shared.clock.now().since(*self.adopted.borrow()).as_secs_f64();
-        page.value("snapshot_age_seconds", "", age);
+        self.knowledge(page);
         page.family("snapshot_info", "gauge", "Which snapshot is in use.");
         let version = world.snapshot.version.replace(['"', '\\', '\n'], "_");
         page.value("snapshot_info", &format!("version=\"{version}\""), 1);
@@ -263,6 +325,41 @@ impl Steering {
         page.value("log_lines_dropped_total", "", shared.log.as_ref().map_or(0, |l| l.dropped()));
         page.family("build_info", "gauge", "What was built.");
         page.value("build_info", &format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1);
+    }
+
+    /// How it stands with the control plane.
+    fn knowledge(&self, page: &mut Page) {
+        let now = self.shared.clock.now();
+        let link = self.link.as_ref();
+        let age =
+            link.map_or_else(|| now.since(self.adopted.get().1), |link| link.following.borrow().age(now));
+        page.family(
+            "snapshot_age_seconds",
+            "gauge",
+            "For how long it has not been certain that what is known is current; without a control plane, since the file was read.",
+        );
+        page.value("snapshot_age_seconds", "", age.as_secs_f64());
+        let counted = link.map(|link| link.following.borrow().counted());
+        page.family("control_connected", "gauge", "Whether a control plane is followed at this moment.");
+        if let Some(link) = link {
+            page.value("control_connected", "", u8::from(link.following.borrow().is_connected()));
+        }
+        page.family("control_updates_total", "counter", "Updates that the control plane has sent.");
+        counted.iter().for_each(|counted| page.value("control_updates_total", "", counted.updates));
+        page.family(
+            "control_rejected_total",
+            "counter",
+            "Resources that the control plane has sent and that could not be used.",
+        );
+        counted.iter().for_each(|counted| page.value("control_rejected_total", "", counted.rejected));
+        page.family(
+            "control_unknown_types_total",
+            "counter",
+            "Updates of a type that this release does not know.",
+        );
+        counted
+            .iter()
+            .for_each(|counted| page.value("control_unknown_types_total", "", counted.unknown_types));
     }
 }
 

@@ -60,7 +60,7 @@ fn worker(listen: SocketAddr, instance: SocketAddr) -> Rc<Worker> {
     let clock = Clock::start();
     let tapes = Tapes::open(None).expect("there is no file to open");
     let world = Desks::new(1, tapes).world(snapshot, clock.now());
-    Rc::new(Worker::new(0, Arc::new(Shared::new(clock, world, None, 1))))
+    Rc::new(Worker::new(0, Arc::new(Shared::new(clock, world, None, None, 1))))
 }
 
 /// Asks on one connection whenever it is told how often, and says when it has all answers.

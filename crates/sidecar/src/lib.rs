@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`serve`] (one request, on one screen), [`drive`] (the loop), [`exchange`] (the hands of a
 //! call), [`upstream`] (connections to instances), [`accept`] (connections from callers), [`snapshot`] (what it
-//! knows), [`desk`] (what is shared), [`run`] (the process).
+//! knows), [`desk`] (what is shared), [`run`] (the process), [`control_link`] (who tells it what is new).
 //!
 //! What is *not* here: a decision. Whether to try again, where to send, when to refuse is `policy`'s.
 
@@ -12,6 +12,7 @@ mod admin;
 mod buffers;
 mod caller;
 mod context;
+mod control_link;
 #[cfg(test)]
 mod cost;
 mod desk;
@@ -29,4 +30,5 @@ mod timers;
 mod upstream;
 mod worker;
 
+pub use control_link::Control;
 pub use run::{Fault, Options, Ready, run, run_until};

@@ -114,6 +114,11 @@ impl Counts {
         add(self.attempts.get(kind as usize), 1);
     }
 
+    /// Requests that have ended, however they did.
+    pub(crate) fn total(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
+    }
+
     /// Refusals for `reason`.
     pub(crate) fn refused(&self, reason: Reason) -> u64 {
         self.refusals.iter().filter_map(|row| row.get(reason as usize)).map(|c| c.load(Relaxed)).sum()

@@ -3,6 +3,8 @@
 use crate::accept::accept;
 use crate::accesslog::AccessLog;
 use crate::admin;
+use crate::control_link::ask::Counter;
+use crate::control_link::{Control, Link};
 use crate::snapshot::Desks;
 use crate::tape::Tapes;
 use crate::worker::{Draining, Shared, Worker};
@@ -32,6 +34,8 @@ pub struct Options {
     pub snapshot: Snapshot,
     /// The file that [`Options::snapshot`] was read from and that a reload reads again.
     pub file: Option<PathBuf>,
+    /// Who tells what is new of the services; none: the snapshot is all there is.
+    pub control: Option<Control>,
     /// Worker threads; at least one.
     pub workers: usize,
     /// Where administration listens; loopback.
@@ -87,6 +91,8 @@ pub(crate) enum Order {
     Listen(Vec<(SocketAddr, TcpListener)>),
     /// Accept no more connections at addresses other than these, and forget connections to instances that left.
     Follow(Vec<SocketAddr>),
+    /// Close idle connections to instances that are gone.
+    Sweep,
     /// Say what is in use.
     Report,
     /// Close what is idle and accept nothing more.
@@ -151,19 +157,30 @@ pub fn run_until(
         .map_err(|error| Fault::Open { path: options.record.clone().unwrap_or_default(), error })?;
     let mut desks = Desks::new(seed, tapes);
     let listeners = snapshot.listeners.iter().map(|l| (l.name.clone(), l.address)).collect();
+    let local = snapshot.clone();
+    let (link, counter) = link(options.control, &mut snapshot, clock).unzip();
     let world = desks.world(snapshot, clock.now());
-    let shared = Arc::new(Shared::new(clock, world, log, workers));
+    let shared = Arc::new(Shared::new(clock, world, log, counter, workers));
     count_panics(&shared);
     let admin_listener = options.admin.map(listen_admin).transpose()?;
     let admin = admin_listener.as_ref().and_then(|l| l.local_addr().ok());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    let pool = start_workers(&shared, workers, bound, &local)?;
-    let steering =
-        admin::Steering::new(shared.clone(), pool, desks, options.file.clone(), workers, admin_listener);
-    local.block_on(&runtime, async {
+    let tasks = LocalSet::new();
+    let pool = start_workers(&shared, workers, bound, &tasks)?;
+    let steering = admin::Steering::new(admin::Parts {
+        shared,
+        workers: pool,
+        desks,
+        local,
+        file: options.file,
+        link,
+        count: workers,
+        listener: admin_listener,
+    });
+    tasks.block_on(&runtime, async {
         let steering = Rc::new(steering);
         steering.serve()?;
+        steering.follow();
         ready(&Ready { listeners, admin });
         let signals = steering.clone();
         // A task of its own: the outermost future is polled in every turn, and a worker may share this thread.
@@ -177,6 +194,15 @@ pub fn run_until(
         steering.stop().await;
         Ok(())
     })
+}
+
+/// The link to the control plane, with what is known from the last time put into `snapshot`.
+fn link(control: Option<Control>, snapshot: &mut Snapshot, clock: Clock) -> Option<(Rc<Link>, Counter)> {
+    let (counter, questions) = Counter::open();
+    let link = Link::open(control?, snapshot, questions, clock.now());
+    snapshot.services = link.following.borrow().services(&snapshot.services);
+    snapshot.version.push_str("+0");
+    Some((Rc::new(link), counter))
 }
 
 fn listen_admin(address: SocketAddr) -> Result<TcpListener, Fault> {
@@ -274,6 +300,7 @@ async fn work(
                 sweep_now(&worker);
                 worker.timers.wake_all();
             }
+            Order::Sweep => drop(sweep_now(&worker)),
             Order::Report => worker.report(),
             Order::Drain => {
                 accepting.drain().for_each(|(_, task)| task.abort());
@@ -336,6 +363,7 @@ async fn until_stopped(steering: &Rc<admin::Steering>, lifeline: bool) -> Result
             _ = log.tick(), if has_log => steering.flush(),
             () = net::lifeline::wait_for_end_of_input(), if lifeline => {
                 // Whoever started us is gone and so is everything that we work for: nothing to drain for.
+                steering.keep();
                 std::process::exit(0);
             }
         }

@@ -5,6 +5,7 @@ use crate::accept::refuse;
 use crate::accesslog::{Entry, Served};
 use crate::caller::Caller;
 use crate::context::{Context, NoteKey, Notes};
+use crate::control_link::ask::Counter;
 use crate::drive::{InFlight, drive};
 use crate::exchange::Exchange;
 use crate::record::Outcome;
@@ -13,7 +14,7 @@ use crate::respond::{self, Form, Refusal};
 use crate::snapshot::{Entrance, Route, World};
 use crate::worker::{Draining, Worker};
 use http1::{Framing, Known, Method, RequestHead};
-use model::{Importance, Moment, Reason};
+use model::{Importance, Moment, Reason, ServiceName};
 use policy::Ask;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,6 +27,14 @@ pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: Socket
     let arrived = arrive(worker, caller, &worker.world(), entrance, head_len, begun); // 2 pin
     let Arrival { route, context, noted, method, entry, ask } = match arrived {
         Ok(arrival) => arrival, //                                                    3 identify, 4 begin, 5 route
+        Err(Alone::Unknown(stranger)) => {
+            let later = arrive_later(worker, caller, entrance, head_len, begun, stranger);
+            // In a box: the future of every connection would have to be as large otherwise.
+            match Box::pin(later).await {
+                Ok(arrival) => arrival,
+                Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+            }
+        }
         Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
     };
     caller.input.consume(head_len);
@@ -65,9 +74,17 @@ struct Arrival {
     ask: Ask,
 }
 
+/// A request for a service that is not known here.
+struct Stranger {
+    name: ServiceName,
+    form: Form,
+}
+
 /// What is answered without asking anybody.
 enum Alone {
     Refused(Reason, Form),
+    /// A name that the control plane may know.
+    Unknown(Stranger),
     /// `Max-Forwards: 0`: we are whom it is meant for.
     Options,
 }
@@ -96,7 +113,7 @@ fn arrive(
         return Err(Alone::Refused(Reason::Draining, form));
     }
     let route = world.route(entrance, head.authority.of(bytes), head.path.of(bytes));
-    let Some(route) = route else { return Err(Alone::Refused(Reason::UnknownService, form)) };
+    let Some(route) = route else { return Err(unknown(worker, entrance, head.authority.of(bytes), form)) };
     if worker.buffers.lent_bytes() > worker.bounds().buffer_bytes {
         return Err(Alone::Refused(Reason::OutOfMemory, form));
     }
@@ -140,6 +157,35 @@ fn arrive(
         route: route.clone(),
         ask,
     })
+}
+
+#[cold]
+fn unknown(worker: &Worker, entrance: &Entrance, authority: &[u8], form: Form) -> Alone {
+    let may_ask = worker.shared.counter.is_some() && *entrance == Entrance::Outbound;
+    match World::stranger(authority).filter(|_| may_ask) {
+        Some(name) => Alone::Unknown(Stranger { name, form }),
+        None => Alone::Refused(Reason::UnknownService, form),
+    }
+}
+
+/// Waits until the control plane has said whether there is such a service, and goes on from there.
+#[cold]
+async fn arrive_later(
+    worker: &Worker,
+    caller: &mut Caller,
+    entrance: SocketAddr,
+    head_len: usize,
+    begun: Moment,
+    stranger: Stranger,
+) -> Result<Arrival, Alone> {
+    let known = Counter::ask(&worker.shared, stranger.name).await;
+    worker.look_at_clock();
+    // Others have had their turn, and their heads where this one's was. It was read before: it is whole.
+    let _ = worker.request_head.borrow_mut().parse(caller.input.bytes(), &worker.limits);
+    match known {
+        true => arrive(worker, caller, &worker.world(), entrance, head_len, begun),
+        false => Err(Alone::Refused(Reason::UnknownService, stranger.form)),
+    }
 }
 
 /// The fields of a request that decide what becomes of it, found in one pass; empty or none where they are missing.
@@ -263,8 +309,13 @@ fn answer_alone(worker: &Worker, caller: &mut Caller, alone: Alone, head_len: us
     caller.input.consume(head_len);
     // A body that nobody reads would be taken for the next request.
     caller.close |= body;
-    let status = match alone {
-        Alone::Refused(reason, form) => {
+    let refused = match alone {
+        Alone::Refused(reason, form) => Some((reason, form)),
+        Alone::Unknown(stranger) => Some((Reason::UnknownService, stranger.form)),
+        Alone::Options => None,
+    };
+    let status = match refused {
+        Some((reason, form)) => {
             caller.close |= reason.closes();
             let (close, old) = (caller.close, caller.old);
             let refusal =
@@ -272,13 +323,13 @@ fn answer_alone(worker: &Worker, caller: &mut Caller, alone: Alone, head_len: us
             respond::write(caller.room_to_write(worker), &refusal, &worker.date());
             reason.status()
         }
-        Alone::Options => {
+        None => {
             let close = caller.close;
             respond::write_options(caller.room_to_write(worker), &worker.date(), close);
             204
         }
     };
-    let reason = if let Alone::Refused(reason, _) = alone { Some(reason) } else { None };
+    let reason = refused.map(|(reason, _)| reason);
     let outcome = Outcome { status: Some(status), reason, took: worker.now().since(begun) };
     worker.shared.strays.settle(method, &outcome);
 }

@@ -143,6 +143,17 @@ impl World {
         self.by_name.get(std::str::from_utf8(lower).ok()?).copied()
     }
 
+    /// The service of this name that can be called.
+    pub(crate) fn outbound(&self, name: &ServiceName) -> Option<&Arc<Target>> {
+        self.by_name.get(name.as_str()).and_then(|index| self.routes.get(*index)).map(|route| &route.target)
+    }
+
+    /// The service of a valid name that an authority names, although it is none of those here.
+    pub(crate) fn stranger(authority: &[u8]) -> Option<ServiceName> {
+        let host = authority.split(|byte| *byte == b':').next()?;
+        ServiceName::new(&std::str::from_utf8(host).ok()?.to_ascii_lowercase()).ok()
+    }
+
     /// All services and directions.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.routes.iter().map(|r| &r.target)

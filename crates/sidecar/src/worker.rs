@@ -3,6 +3,7 @@
 use crate::accesslog::AccessLog;
 use crate::buffers::Buffers;
 use crate::context::Notes;
+use crate::control_link::ask::Counter;
 use crate::record::Counts;
 use crate::snapshot::World;
 use crate::timers::Timers;
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     /// Requests that were refused before it was known which service they are for.
     pub(crate) strays: Counts,
     pub(crate) log: Option<AccessLog>,
+    /// Where names that are not known are asked for; none without a control plane.
+    pub(crate) counter: Option<Counter>,
     /// Filled by each worker for the scrape: bytes lent, idle and opened connections to instances.
     pub(crate) gauges: Vec<Gauges>,
 }
@@ -60,7 +63,13 @@ pub(crate) struct Gauges {
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock, world: World, log: Option<AccessLog>, workers: usize) -> Shared {
+    pub(crate) fn new(
+        clock: Clock,
+        world: World,
+        log: Option<AccessLog>,
+        counter: Option<Counter>,
+        workers: usize,
+    ) -> Shared {
         Shared {
             clock,
             world: Mutex::new(Arc::new(world)),
@@ -74,6 +83,7 @@ impl Shared {
             panics: AtomicU64::new(0),
             strays: Counts::default(),
             log,
+            counter,
             gauges: (0..workers).map(|_| Gauges::default()).collect(),
         }
     }

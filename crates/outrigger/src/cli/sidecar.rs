@@ -4,7 +4,7 @@ use super::Outcome;
 use anyhow::Context as _;
 use clap::Args;
 use model::Snapshot;
-use sidecar::{Options, Ready};
+use sidecar::{Control, Options, Ready};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +15,15 @@ pub(crate) struct SidecarArgs {
     /// The file that says where to listen and whom to call; read again on SIGHUP and POST /reload.
     #[arg(long, value_name = "FILE")]
     snapshot: PathBuf,
+    /// The control plane that tells where services are and by which policies they are called: HOST:PORT.
+    #[arg(long, value_name = "ADDR", value_parser = host_and_port)]
+    control: Option<String>,
+    /// A file with one line that says to the control plane who we are.
+    #[arg(long, value_name = "FILE", requires = "control")]
+    credential: Option<PathBuf>,
+    /// Keep what the control plane tells in this file, and start from it.
+    #[arg(long, value_name = "FILE", requires = "control")]
+    last_known_good: Option<PathBuf>,
     /// End when stdin ends: it is a pipe whose other end the agent holds.
     #[arg(long)]
     lifeline: bool,
@@ -52,14 +61,34 @@ pub(crate) fn run(args: SidecarArgs) -> Outcome {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let lifeline = args.lifeline;
-    start(snapshot, Some((args.snapshot, lifeline)), &args.process, |_| {})
+    let (credential, last_known_good) = (args.credential, args.last_known_good);
+    let control = args.control.map(|address| Control { address, credential, last_known_good });
+    let local = Local { file: args.snapshot, lifeline: args.lifeline, control };
+    start(snapshot, Some(local), &args.process, |_| {})
 }
 
-/// Runs a sidecar as a process. `file` is the snapshot's, with whether stdin is a lifeline.
+/// What a sidecar has and a proxy has not.
+pub(crate) struct Local {
+    /// The snapshot's file.
+    file: PathBuf,
+    /// Whether stdin is a lifeline.
+    lifeline: bool,
+    control: Option<Control>,
+}
+
+/// Checks that `text` is a host, or an IP address, and a port.
+fn host_and_port(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+    match port.and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0) {
+        Some(_) => Ok(text.to_owned()),
+        _ => Err("write HOST:PORT, as in 127.0.0.1:7701".to_owned()),
+    }
+}
+
+/// Runs a sidecar as a process.
 pub(crate) fn start(
     snapshot: Snapshot,
-    file: Option<(PathBuf, bool)>,
+    local: Option<Local>,
     process: &ProcessArgs,
     ready: impl FnOnce(&Ready),
 ) -> Outcome {
@@ -69,10 +98,14 @@ pub(crate) fn start(
         );
         return Ok(ExitCode::from(2));
     }
-    let lifeline = file.as_ref().is_some_and(|(_, lifeline)| *lifeline);
+    let (file, lifeline, control) = match local {
+        Some(local) => (Some(local.file), local.lifeline, local.control),
+        None => (None, false, None),
+    };
     let options = Options {
         snapshot,
-        file: file.map(|(path, _)| path),
+        file,
+        control,
         workers: usize::from(process.workers),
         admin: process.admin,
         access_log: process.access_log.clone(),

@@ -99,9 +99,26 @@ impl Sidecar {
     }
 
     pub fn start_with(snapshot: Snapshot, file: Option<PathBuf>, workers: usize) -> Sidecar {
+        Sidecar::start_as(snapshot, file, None, workers)
+    }
+
+    /// One that follows the control plane at this address.
+    pub fn following(snapshot: Snapshot, plane: SocketAddr) -> Sidecar {
+        let address = plane.to_string();
+        let control = sidecar::Control { address, credential: None, last_known_good: None };
+        Sidecar::start_as(snapshot, None, Some(control), 1)
+    }
+
+    pub fn start_as(
+        snapshot: Snapshot,
+        file: Option<PathBuf>,
+        control: Option<sidecar::Control>,
+        workers: usize,
+    ) -> Sidecar {
         let options = sidecar::Options {
             snapshot,
             file,
+            control,
             workers,
             admin: Some(any_port()),
             access_log: None,

@@ -8,6 +8,7 @@ mod decoder;
 mod difference;
 #[cfg(test)]
 mod guide;
+mod known;
 mod load;
 mod manifest;
 mod mend;
@@ -22,6 +23,7 @@ mod tree;
 mod view;
 
 pub use difference::{difference, policies_difference};
+pub use known::{Known, KnownService, decode_known, encode_known};
 pub use load::{decode_environment, decode_service, load, load_service};
 pub use problem::{Problem, Problems};
 pub use scenario::{decode_scenario, load_scenario};

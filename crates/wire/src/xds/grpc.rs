@@ -102,12 +102,38 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    follow_as(connection, authority, None, requests).await
+}
+
+/// [`follow`] that shows who it is: the credential goes along as `authorization: Bearer …`.
+///
+/// # Errors
+/// [`Broken`]: connect again, after a while.
+pub async fn follow_as<C, B>(
+    connection: C,
+    authority: &str,
+    credential: Option<&str>,
+    requests: impl Stream<Item = Request> + Send + 'static,
+) -> Result<Updates, Broken>
+where
+    C: tower_service::Service<http::Request<Body>, Response = http::Response<B>>,
+    C::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let origin = http::Uri::builder().scheme("http").authority(authority).path_and_query("/").build();
     let origin = origin.map_err(|why| Broken(format!("{authority} is no address: {why}")))?;
     let mut grpc =
         tonic::client::Grpc::with_origin(connection, origin).max_decoding_message_size(MAX_MESSAGE);
     grpc.ready().await.map_err(|why| Broken(why.into().to_string()))?;
-    let request = tonic::Request::new(requests);
+    let mut request = tonic::Request::new(requests);
+    if let Some(credential) = credential {
+        let bearer = tonic::metadata::MetadataValue::try_from(format!("Bearer {credential}"));
+        let mut bearer =
+            bearer.map_err(|_| Broken("the credential has characters that no header has".to_owned()))?;
+        bearer.set_sensitive(true);
+        request.metadata_mut().insert("authorization", bearer);
+    }
     let response = grpc.streaming(request, PathAndQuery::from_static(PATH), ClientSide).await;
     response.map(|response| Updates(response.into_inner())).map_err(|status| broken(&status))
 }

@@ -1,0 +1,1 @@
+//! What is followed, played against the real protocol of the other side, without IO.
