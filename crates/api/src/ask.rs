@@ -2,8 +2,8 @@
 //! that does not can send the same ones.
 
 use crate::{
-    Agents, Declarations, Heard, Join, Joined, List, Listed, MAX_WAIT, Op, Problem, Registration, Settled,
-    Sync, Token, TokenWish, Tokens, Word, decode, encode,
+    Agents, Declarations, Heard, Join, Joined, List, Listed, MAX_WAIT, Op, Operation, Plan, Problem,
+    Registration, Settled, Sync, Token, TokenWish, Tokens, Wanted, Word, decode, encode,
 };
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -97,6 +97,16 @@ pub fn leave(agent: &str, session: u64) -> Ask<Heard> {
 /// What the manifests of `agent` say of services.
 pub fn declare(agent: &str, declarations: &Declarations) -> Ask<Heard> {
     Ask::new(Op::Declare, &[agent], String::new(), encode(declarations))
+}
+
+/// What `wanted` would change.
+pub fn plan(wanted: &Wanted) -> Ask<Plan> {
+    Ask::new(Op::Plan, &[], String::new(), encode(wanted))
+}
+
+/// Begins to do what `wanted` says.
+pub fn apply(wanted: &Wanted) -> Ask<Operation> {
+    Ask::new(Op::Apply, &[], String::new(), encode(wanted))
 }
 
 /// How far the sidecars are.

@@ -8,9 +8,11 @@
 //! saying how long the answer may be held back until there is something. A broken connection then loses nothing.
 
 pub mod ask;
+mod check;
 mod client;
 mod drill;
 mod openapi;
+mod plan;
 mod plane;
 mod route;
 mod shape;
@@ -19,11 +21,13 @@ mod time;
 mod validation;
 
 pub use ask::{Ask, Unanswered};
+pub use check::{Check, CheckState, Checks, Explanation};
 pub use client::{Client, ClientError};
 pub use drill::{
     Drill, DrillAcceptance, DrillHappening, DrillLine, DrillRow, DrillRun, DrillSeed, ScenarioLine, Scenarios,
 };
 pub use openapi::{Served, openapi};
+pub use plan::{Plan, PlanChange, PlanSummary, Wanted};
 pub use plane::{
     Agent, AgentState, Agents, Contested, Declaration, Declarations, Heard, Join, Joined, List, Listed,
     ListedInstance, Refusal, RefusedBy, RefusedInstance, Registration, Settled, Sidecar, SidecarState, Sync,

@@ -3,7 +3,7 @@
 
 use crate::{
     Agents, Declarations, Environment, Events, Heard, Instances, Join, Joined, List, Listed, Logs, Operation,
-    Registration, Services, Settled, Sync, Token, TokenWish, Tokens, Word,
+    Plan, Registration, Services, Settled, Sync, Token, TokenWish, Tokens, Wanted, Word,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::fmt::Write;
@@ -25,6 +25,10 @@ pub enum Op {
     Restart,
     /// How far an operation is.
     Operation,
+    /// What manifests would change.
+    Plan,
+    /// What manifests say is done.
+    Apply,
     /// How far the sidecars are.
     Sync,
     /// The agents.
@@ -171,7 +175,7 @@ const fn agents(
 }
 
 /// Every route.
-pub static ROUTES: [Row; 20] = [
+pub static ROUTES: [Row; 22] = [
     get(Op::Environment, "/v1/environment", "The environment as a whole.", By::Both, shape::<Environment>),
     get(Op::Services, "/v1/services", "All services.", By::Both, shape::<Services>),
     get(Op::Instances, "/v1/instances", "All instances.", By::Both, shape::<Instances>),
@@ -203,6 +207,27 @@ pub static ROUTES: [Row; 20] = [
         query: LIST,
         problems: &[404],
         ..get(Op::Operation, "/v1/operations/{id}", "How far an operation is.", By::Up, shape::<Operation>)
+    },
+    Row {
+        method: "POST",
+        who: Who::Local,
+        takes: Some(shape::<Wanted>),
+        problems: &[400, 403, 422, 503],
+        ..get(Op::Plan, "/v1/plan", "What these manifests would change.", By::Both, shape::<Plan>)
+    },
+    Row {
+        method: "POST",
+        who: Who::Local,
+        takes: Some(shape::<Wanted>),
+        status: 202,
+        problems: &[400, 403, 409, 422, 503],
+        ..get(
+            Op::Apply,
+            "/v1/apply",
+            "Does what these manifests say. Nothing is done where the plan that is named does not fit any more.",
+            By::Both,
+            shape::<Operation>,
+        )
     },
     get(Op::Sync, "/v1/sync", "How far the sidecars are with what they follow.", By::Plane, shape::<Sync>),
     get(Op::Agents, "/v1/agents", "The agents that are known.", By::Plane, shape::<Agents>),

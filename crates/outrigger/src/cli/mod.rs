@@ -3,9 +3,11 @@
 //! Every long flag has a twin in the environment, `--state-dir` is `OUTRIGGER_STATE_DIR`: [`command`] gives it to
 //! all of them, so that no flag can be without.
 
+mod check;
 mod completions;
 mod drill;
 mod events;
+mod explain;
 mod guard;
 mod instances;
 mod logs;
@@ -40,6 +42,8 @@ enum Command {
     Logs(logs::LogsArgs),
     Restart(restart::RestartArgs),
     Events(events::EventsArgs),
+    Check(check::CheckArgs),
+    Explain(explain::ExplainArgs),
     Validate(validate::ValidateArgs),
     Schema(schema::SchemaArgs),
     Drill(drill::DrillArgs),
@@ -64,6 +68,8 @@ pub(crate) fn run() -> Outcome {
         Command::Logs(args) => logs::run(&args),
         Command::Restart(args) => restart::run(&args),
         Command::Events(args) => events::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Validate(args) => validate::run(args),
         Command::Schema(args) => schema::run(&args),
         Command::Drill(args) => drill::run(&args),

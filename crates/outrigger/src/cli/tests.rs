@@ -33,18 +33,7 @@ fn the_guide_has_every_reason() {
         let (word, status, flag) = (reason.word(), reason.status(), reason.envoy_flag());
         let wait = if reason.has_retry_after() { "yes" } else { "" };
         let close = if reason.closes() { ", close" } else { "" };
-        let retry = match reason.retryable() {
-            model::Retryable::No => "no",
-            model::Retryable::Yes => "yes",
-            model::Retryable::Elsewhere => "elsewhere",
-            model::Retryable::Idempotent => "if idempotent",
-            model::Retryable::Later => "later",
-        };
-        let fault = match reason.fault() {
-            model::Fault::Caller => "caller",
-            model::Fault::Service => "service",
-            model::Fault::Us => "Outrigger",
-        };
+        let (retry, fault) = (explain::retryable(reason.retryable()), explain::fault(reason.fault()));
         let (error, means) = (reason.proxy_status(), reason.text());
         writeln!(
             text,
@@ -52,7 +41,28 @@ fn the_guide_has_every_reason() {
         )
         .unwrap();
     }
+    text.push_str("\n| reason | what to look at | what to do |\n|---|---|---|\n");
+    for reason in model::Reason::ALL {
+        let said = explain::explain(reason.word()).unwrap();
+        writeln!(text, "| `{}` | {} | {} |", said.word, said.look, said.mend).unwrap();
+    }
     hold("reasons", &text);
+}
+
+#[test]
+fn the_guide_has_every_check() {
+    let mut text = String::new();
+    let mut group = "";
+    for check in &check::catalogue::ALL {
+        if group != check.group.word() {
+            group = check.group.word();
+            writeln!(text, "\n### {group}").unwrap();
+        }
+        let said = explain::explain(check.id).unwrap();
+        writeln!(text, "\n**{}** {}\n\n- *fault of*: {}", said.word, said.means, said.fault).unwrap();
+        writeln!(text, "- *look at*: {}\n- *mend*: {}", said.look, said.mend).unwrap();
+    }
+    hold("checks", &text);
 }
 
 /// Holds what a machine knows against the part of `docs/guide/NAME.md` that is made from it.
