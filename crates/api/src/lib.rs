@@ -45,6 +45,11 @@ pub use validation::{Mistake, Validation};
 /// The address at which a running environment answers unless it is told another.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:7700";
 
+/// A shape of this crate: it can be read and written.
+pub trait Shape: serde::Serialize + for<'a> serde::Deserialize<'a> {}
+
+impl<T: serde::Serialize + for<'a> serde::Deserialize<'a>> Shape for T {}
+
 /// Writes `shape` as one line of JSON.
 pub fn encode<T: serde::Serialize>(shape: &T) -> String {
     // The shapes of this crate hold nothing that JSON cannot say (no maps with odd keys, no NaN).

@@ -1,6 +1,5 @@
 //! What agents and people say to a control plane, and what it answers.
 
-use crate::VERSION;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,7 +20,7 @@ pub struct Join {
 /// An agent has joined.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Joined {
-    /// [`VERSION`].
+    /// [`crate::VERSION`].
     pub version: u32,
     /// The environment's name.
     pub environment: String,
@@ -45,7 +44,7 @@ pub struct Word {
 /// A word of an agent was heard.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Heard {
-    /// [`VERSION`].
+    /// [`crate::VERSION`].
     pub version: u32,
 }
 
@@ -65,7 +64,7 @@ pub struct Registration {
 /// How far a change has come. It is kept in both cases.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Settled {
-    /// [`VERSION`].
+    /// [`crate::VERSION`].
     pub version: u32,
     /// Whether everybody who follows the service has adopted it.
     pub settled: bool,
@@ -98,7 +97,7 @@ pub struct ListedInstance {
 /// A list was taken over, but for what is refused.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Listed {
-    /// [`VERSION`].
+    /// [`crate::VERSION`].
     pub version: u32,
     /// These are not registered.
     pub refused: Vec<RefusedInstance>,
@@ -138,7 +137,7 @@ pub struct Declaration {
 /// How far the sidecars are with what they follow.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Sync {
-    /// [`VERSION`].
+    /// [`crate::VERSION`].
     pub version: u32,
     /// The sidecars that are connected, by name.
     pub sidecars: Vec<Sidecar>,
@@ -237,7 +236,7 @@ pub struct RefusedBy {
 /// All agents that are known.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Agents {
-    /// [`VERSION`].
+    /// [`crate::VERSION`].
     pub version: u32,
     /// By name.
     pub agents: Vec<Agent>,
@@ -299,7 +298,7 @@ pub struct TokenWish {
 /// All join tokens.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Tokens {
-    /// [`VERSION`].
+    /// [`crate::VERSION`].
     pub version: u32,
     /// By their ids.
     pub tokens: Vec<Token>,
@@ -308,7 +307,7 @@ pub struct Tokens {
 /// A join token.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Token {
-    /// [`VERSION`].
+    /// [`crate::VERSION`].
     pub version: u32,
     /// Its name, which is no secret.
     pub id: String,
@@ -323,11 +322,4 @@ pub struct Token {
     /// How many agents may still join with it; none: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses: Option<u32>,
-}
-
-impl Settled {
-    /// Settled, unless somebody is `waiting`.
-    pub fn but_for(waiting: Vec<String>) -> Settled {
-        Settled { version: VERSION, settled: waiting.is_empty(), waiting }
-    }
 }

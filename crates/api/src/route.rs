@@ -46,7 +46,8 @@ impl Query {
         Query { after: None, wait: Duration::ZERO, tail: Some(tail) }
     }
 
-    fn parse(text: &str) -> Query {
+    /// Reads the query of a request; what cannot be read counts as not said.
+    pub fn parse(text: &str) -> Query {
         let mut query = Query::default();
         for pair in text.split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -5,14 +5,14 @@
 
 use crate::desk::News;
 use crate::registry::Event as Registered;
-use api::{Event, Events as Answer, Query, VERSION, decode, encode, rfc3339};
+use api::{Event, Events as Answer, Op, Query, VERSION, decode, encode, rfc3339};
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 /// So many events are kept in memory.
@@ -50,6 +50,8 @@ struct List {
     recent: VecDeque<Event>,
     last: u64,
     file: Option<BoundedFile>,
+    /// When it was last told that somebody was not let in.
+    refused: Option<Instant>,
 }
 
 impl fmt::Debug for Events {
@@ -63,7 +65,7 @@ impl Events {
     pub(crate) fn open(path: Option<&Path>, tell: Option<Tell>) -> Events {
         let last = path.map_or(0, last_in);
         let file = path.map(BoundedFile::new);
-        let list = List { recent: VecDeque::new(), last, file };
+        let list = List { recent: VecDeque::new(), last, file, refused: None };
         Events { list: Mutex::new(list), last: watch::Sender::new(last), tell }
     }
 
@@ -78,6 +80,24 @@ impl Events {
         if let Some(tell) = &self.tell {
             tell(&event);
         }
+    }
+
+    /// Somebody was not let in. Told once a second at most, so that nobody can fill the list from outside.
+    pub(crate) fn refused(&self, op: Op, why: &str) {
+        let mut list = self.list();
+        let now = Instant::now();
+        if list.refused.is_some_and(|last| now.duration_since(last) < Duration::from_secs(1)) {
+            return;
+        }
+        list.refused = Some(now);
+        drop(list);
+        let text = format!("a request ({}) was refused: {why}", op.row().path);
+        self.add(Happening {
+            kind: "request-refused",
+            reason: Some("not-identified".into()),
+            text,
+            ..Happening::default()
+        });
     }
 
     /// What is asked for, as far as it is still known; waits for it as long as `query` says.
@@ -157,7 +177,10 @@ impl From<&Registered> for Happening {
             Registered::MembershipHeld { service, .. } | Registered::MembershipDropped { service, .. } => {
                 (None, Some(service))
             }
-            Registered::LeaseLapsed { .. } => (None, None),
+            Registered::LeaseLapsed { .. }
+            | Registered::Joined { .. }
+            | Registered::TokenMade { .. }
+            | Registered::TokenRevoked { .. } => (None, None),
         };
         Happening {
             kind: event.word(),

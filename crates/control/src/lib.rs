@@ -8,6 +8,7 @@ pub mod desk;
 mod events;
 mod plane;
 pub mod registry;
+mod secret;
 pub mod store;
 
 pub use events::Tell;

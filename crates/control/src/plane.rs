@@ -1,24 +1,35 @@
 //! The control plane of one environment as one thing: the registry with its store, the hub of its followers, what
 //! happened, and the answers of its API.
 
-use crate::delivery::{Hub, Publisher, Trouble, serve};
+use crate::delivery::serve::{self, Gate, Guard};
+use crate::delivery::{Hub, Publisher, Trouble};
 use crate::desk::{Desk, Worker};
 use crate::events::{Events, Happening, Tell};
-use crate::registry::Rules;
+use crate::registry::{Command, Rules, Token};
+use crate::secret;
 use crate::store::{Embedded, StoreError};
+use api::{Query, rfc3339};
+use model::{AgentName, InstanceName, Moment, ServiceName};
 use net::admin::{Request, Response};
-use net::clock::Clock;
+use net::clock::{Clock, unix_millis};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use wire::xds::Kind;
+use wire::xds::resource::endpoint_name;
 
+mod agents;
 mod answer;
 mod view;
+
+/// After a restart followers come back within this: they try every half second at the latest. Until then it is not
+/// known who has what.
+const COMING_BACK: Duration = Duration::from_secs(1);
 
 /// What a control plane is to be.
 pub struct Options {
@@ -30,6 +41,10 @@ pub struct Options {
     pub rules: Rules,
     /// Whether events are written to `events.jsonl` in the folder.
     pub keeps_events: bool,
+    /// Whether an agent answers beside it at the same address, so that the document of the API tells of both.
+    pub beside_agent: bool,
+    /// Whether followers must show the credential of an agent.
+    pub require_credentials: bool,
     /// Who else is told of each event, at once. It must be quick.
     pub tell: Option<Tell>,
 }
@@ -42,6 +57,8 @@ impl Options {
             state: state.into(),
             rules: Rules::default(),
             keeps_events: true,
+            beside_agent: false,
+            require_credentials: false,
             tell: None,
         }
     }
@@ -60,8 +77,8 @@ pub enum OpenError {
     /// Its folder cannot be made or used.
     #[error("the state folder {0} cannot be used: {1}; give another with --state-dir")]
     Folder(PathBuf, io::Error),
-    /// What it keeps cannot be read.
-    #[error(transparent)]
+    /// What it keeps cannot be read, or its process is not the only one.
+    #[error("{0}; if another control plane is meant, give it another --state-dir")]
     Store(#[from] StoreError),
 }
 
@@ -86,12 +103,20 @@ struct Shared {
     environment: String,
     state: PathBuf,
     since: SystemTime,
+    rules: Rules,
+    clock: Clock,
+    /// Until then followers are coming back.
+    gathered: Moment,
+    beside_agent: bool,
+    require_credentials: bool,
     desk: Desk,
     worker: Mutex<Option<Worker>>,
     hub: Arc<Hub>,
     events: Arc<Events>,
     api: OnceLock<SocketAddr>,
     delivery: OnceLock<SocketAddr>,
+    /// Where agents said that their own API answers. Agents are bounded, and so is this.
+    apis: Mutex<BTreeMap<AgentName, String>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -101,7 +126,8 @@ impl Plane {
     /// # Errors
     /// As [`OpenError`] says: nothing is served then.
     pub fn open(options: Options) -> Result<Plane, OpenError> {
-        let Options { environment, state, rules, keeps_events, tell } = options;
+        let Options { environment, state, rules, keeps_events, beside_agent, require_credentials, tell } =
+            options;
         let folder = |why| OpenError::Folder(state.clone(), why);
         std::fs::create_dir_all(&state).map_err(folder)?;
         let state = state.canonicalize().map_err(folder)?;
@@ -114,16 +140,24 @@ impl Plane {
         let log = events.clone();
         let publisher = Publisher::new(hub.clone(), move |news| log.add(Happening::from(news)));
         let (desk, worker) = Desk::open(store, rules, publisher, clock)?;
+        // Nobody can have anything of a registry that was empty.
+        let gathered = if hub.is_empty() { Moment::ZERO } else { clock.now().after(COMING_BACK) };
         Ok(Plane(Arc::new(Shared {
             environment,
             state,
             since: SystemTime::now(),
+            rules,
+            clock,
+            gathered,
+            beside_agent,
+            require_credentials,
             desk,
             worker: Mutex::new(Some(worker)),
             hub,
             events,
             api: OnceLock::new(),
             delivery: OnceLock::new(),
+            apis: Mutex::default(),
             stopping: watch::Sender::new(false),
         })))
     }
@@ -150,15 +184,30 @@ impl Plane {
     /// The listener cannot be used.
     pub async fn serve_delivery(&self, listener: std::net::TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        let _ = self.0.delivery.set(listener.local_addr()?);
+        let address = listener.local_addr()?;
+        // Served at two addresses, agents are told of the first.
+        let _ = self.0.delivery.set(address);
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let mut stopping = self.0.stopping.subscribe();
-        tokio::select! {
-            () = serve::serve(listener, self.0.hub.clone()) => {}
-            // The sender is a part of ourselves.
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-        }
+        let gate = if self.0.require_credentials || !address.ip().is_loopback() {
+            Gate::Guarded(self.guard())
+        } else {
+            Gate::Open
+        };
+        serve::serve_until(listener, self.0.hub.clone(), gate, self.0.stopping.subscribe()).await;
         Ok(())
+    }
+
+    /// Lets in whoever shows the credential of an agent.
+    fn guard(&self) -> Guard {
+        let desk = self.0.desk.clone();
+        Arc::new(move |bearer| {
+            let shown = bearer.map_or(secret::Shown::Other, secret::read);
+            let desk = desk.clone();
+            Box::pin(async move {
+                let secret::Shown::Agent(agent, hash) = shown else { return false };
+                desk.look(move |registry| registry.identify(&agent, &hash).is_ok()).await.unwrap_or(false)
+            })
+        })
     }
 
     /// The answer to a request of the API; none where there is nothing at its path.
@@ -168,26 +217,133 @@ impl Plane {
 
     /// Waits until everybody who follows this resource now has accepted it.
     pub async fn arrived(&self, kind: Kind, name: &str, within: Duration) -> Settled {
-        match self.0.hub.arrived(kind, name, within).await {
-            Ok(()) => Settled::Everywhere,
-            Err(waiting) => Settled::NotYet { waiting: waiting.iter().map(ToString::to_string).collect() },
+        let mut stopping = self.0.stopping.subscribe();
+        tokio::select! {
+            biased;
+            // Streams that we end ourselves say nothing of what followers have.
+            () = serve::stopped(&mut stopping) => Settled::NotYet { waiting: Vec::new() },
+            arrived = self.0.hub.arrived(kind, name, within) => match arrived {
+                Ok(()) => Settled::Everywhere,
+                Err(waiting) => Settled::not_yet(&waiting),
+            },
         }
     }
 
     /// Waits until no follower has this resource any more that was removed.
     pub async fn farewell(&self, kind: Kind, name: &str, within: Duration) -> Settled {
-        let over = tokio::time::timeout(within, self.0.hub.farewell(kind, name)).await;
-        let having = if over.is_ok() { Vec::new() } else { self.0.hub.having(kind, name) };
-        if having.is_empty() {
-            return Settled::Everywhere;
+        let mut stopping = self.0.stopping.subscribe();
+        let over = async {
+            if let Some(gathered) = self.0.clock.instant(self.0.gathered) {
+                tokio::time::sleep_until(gathered.into()).await;
+            }
+            self.0.hub.farewell(kind, name).await;
+        };
+        tokio::select! {
+            biased;
+            () = serve::stopped(&mut stopping) => Settled::NotYet { waiting: Vec::new() },
+            over = tokio::time::timeout(within, over) => match over {
+                Ok(()) => Settled::Everywhere,
+                Err(_) => Settled::not_yet(&self.0.hub.having(kind, name)),
+            },
         }
-        Settled::NotYet { waiting: having.iter().map(ToString::to_string).collect() }
+    }
+
+    /// Waits until everybody who follows `service` knows it, and that `instance` is to be called.
+    pub async fn is_known(
+        &self,
+        service: &ServiceName,
+        instance: &InstanceName,
+        within: Duration,
+    ) -> Settled {
+        let endpoint = endpoint_name(service, instance);
+        let (service, endpoint) = tokio::join!(
+            self.arrived(Kind::Service, service.as_str(), within),
+            self.arrived(Kind::Endpoint, &endpoint, within),
+        );
+        service.and(endpoint)
+    }
+
+    /// Waits until nobody has `instance` any more, which was taken out, of whatever service it was.
+    pub async fn is_forgotten(
+        &self,
+        instance: &InstanceName,
+        service: Option<&ServiceName>,
+        within: Duration,
+    ) -> Settled {
+        let mut names: BTreeSet<String> =
+            service.map(|service| endpoint_name(service, instance)).into_iter().collect();
+        let leaving = self.0.hub.leaving(Kind::Endpoint, &format!("/{instance}"));
+        names.extend(leaving.iter().map(ToString::to_string));
+        let deadline = tokio::time::Instant::now() + within;
+        let mut all = Settled::Everywhere;
+        for name in names {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            all = all.and(self.farewell(Kind::Endpoint, &name, left).await);
+        }
+        all
+    }
+
+    /// What happened, as asked; where that is waited for, no longer than until the control plane stops.
+    async fn happened(&self, query: Query) -> api::Events {
+        let mut stopping = self.0.stopping.subscribe();
+        let now = Query { wait: Duration::ZERO, ..query };
+        tokio::select! {
+            events = self.0.events.answer(query) => events,
+            () = serve::stopped(&mut stopping) => self.0.events.answer(now).await,
+        }
+    }
+
+    /// Makes a join token for agents that may register instances of `services`; of none: of any.
+    ///
+    /// # Errors
+    /// The answer that says why not.
+    async fn mint(
+        &self,
+        services: BTreeSet<ServiceName>,
+        ttl: Option<Duration>,
+        uses: Option<u32>,
+    ) -> Result<api::Token, Response> {
+        let made = secret::make_token().map_err(|why| answer::no_randomness(&why))?;
+        let wall = unix_millis();
+        let expires = ttl.map(|ttl| wall.saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)));
+        let token = Token { hash: made.hash, services: services.clone(), expires, uses, revision: 0 };
+        self.ask(Command::Mint { id: made.name.clone(), token, wall }).await?;
+        Ok(api::Token {
+            version: api::VERSION,
+            id: made.name.to_string(),
+            token: Some(made.text),
+            services: services.iter().map(ToString::to_string).collect(),
+            expires: expires.map(|at| rfc3339(UNIX_EPOCH + Duration::from_millis(at))),
+            uses,
+        })
+    }
+
+    /// The file with a join token for any service, which is made with the first start.
+    ///
+    /// # Errors
+    /// The token cannot be kept, or its file cannot be written.
+    pub async fn join_token(&self) -> io::Result<PathBuf> {
+        let path = self.0.state.join("join-token");
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        if let secret::Shown::Join(id, hash) = secret::read(written.trim()) {
+            let good = move |registry: &crate::registry::Registry| {
+                registry.tokens().any(|(known, token)| *known == id && token.hash == hash)
+            };
+            if self.0.desk.look(good).await.is_ok_and(|good| good) {
+                return Ok(path);
+            }
+        }
+        let made = self.mint(BTreeSet::new(), None, None).await;
+        let made = made.map_err(|why| io::Error::other(format!("no join token is made: {}", why.body)))?;
+        write_secret(&path, &made.token.unwrap_or_default())?;
+        Ok(path)
     }
 
     /// Ends every stream politely and closes the store after what was asked before. Runs within a runtime.
     pub async fn stop(&self) {
-        self.0.hub.stop();
+        // First those who wait for followers are told: what they would see next are streams that we end.
         self.0.stopping.send_replace(true);
+        self.0.hub.stop();
         self.0.desk.close();
         let worker = self.0.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(worker) = worker {
@@ -195,6 +351,45 @@ impl Plane {
             let _ = tokio::task::spawn_blocking(move || worker.join()).await;
         }
     }
+}
+
+impl Settled {
+    fn not_yet(waiting: &[Arc<str>]) -> Settled {
+        if waiting.is_empty() {
+            return Settled::Everywhere;
+        }
+        Settled::NotYet { waiting: waiting.iter().map(ToString::to_string).collect() }
+    }
+
+    /// Both.
+    fn and(self, other: Settled) -> Settled {
+        match (self, other) {
+            (Settled::Everywhere, other) | (other, Settled::Everywhere) => other,
+            (Settled::NotYet { waiting: one }, Settled::NotYet { waiting: two }) => {
+                let all: BTreeSet<String> = one.into_iter().chain(two).collect();
+                Settled::NotYet { waiting: all.into_iter().collect() }
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn apis(&self) -> BTreeMap<AgentName, String> {
+        self.apis.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+fn write_secret(path: &std::path::Path, text: &str) -> io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let beside = path.with_extension("new");
+    // One that was left by a start that failed has the rights that it has: it is not written into.
+    let _ = std::fs::remove_file(&beside);
+    let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&beside)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
 }
 
 impl From<&Trouble> for Happening {

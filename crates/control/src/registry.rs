@@ -20,18 +20,22 @@
 
 mod damp;
 mod event;
+pub mod keys;
 mod record;
 #[cfg(test)]
 mod tests;
 
 pub use damp::Grace;
 pub use event::Event;
+pub use keys::{Admission, Agent, Credential, Hash, Shown, Token};
 pub use record::{Change, Declared, Instance, Key, Record, Tombstone};
 
 use damp::{Losses, Verdict};
+use keys::Keys;
 use model::{AgentName, InstanceName, Moment, ServiceName, Settings};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How the registry behaves; the defaults are what ships.
@@ -117,6 +121,22 @@ pub enum Command {
         /// Whom to tell when a follower refuses it.
         author: String,
     },
+    /// An agent joins.
+    Admit(Admission),
+    /// A join token is made.
+    Mint {
+        /// Its id.
+        id: Arc<str>,
+        /// What it is good for.
+        token: Token,
+        /// Milliseconds since 1970.
+        wall: u64,
+    },
+    /// A join token is good no more.
+    Revoke {
+        /// Its id.
+        id: Arc<str>,
+    },
     /// A service is declared no more. Where it has instances, it stays with them, without policies of its own.
     Withdraw {
         /// Which.
@@ -179,6 +199,52 @@ pub enum Refused {
     /// There is no such service.
     #[error("no service {0} is declared")]
     NoService(ServiceName),
+    /// The credential is not that of the agent.
+    #[error("this is not the credential of agent {0}: join with a join token to be given one")]
+    NotTheAgent(AgentName),
+    /// There is no such join token.
+    #[error("this join token is not known here, or was taken back: `outrigger token` makes one")]
+    UnknownToken,
+    /// The join token was good for a while that is over.
+    #[error("join token {0} has expired: `outrigger token` makes one")]
+    ExpiredToken(Arc<str>),
+    /// As many agents have joined with the token as may.
+    #[error("join token {0} is used up: `outrigger token` makes one")]
+    SpentToken(Arc<str>),
+    /// An agent of this name is alive, and has a credential.
+    #[error("agent {0} is alive: join with its credential, give this one another name, or stop that one")]
+    AgentTaken(AgentName),
+    /// There are as many join tokens as there may be.
+    #[error("there are {} join tokens already: take some back", keys::TOKENS)]
+    TooManyTokens,
+    /// There are as many agents as there may be.
+    #[error("there are {} agents already", keys::AGENTS)]
+    TooManyAgents,
+    /// There is no join token of this id.
+    #[error("there is no join token {0}")]
+    NoToken(Arc<str>),
+}
+
+impl Refused {
+    /// Why, in one word.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Refused::Superseded(_) => "superseded",
+            Refused::NameTaken { .. } => "name-taken",
+            Refused::Stale { .. } => "stale",
+            Refused::BadAddress(_) => "bad-address",
+            Refused::NoInstance(_) => "no-instance",
+            Refused::NoService(_) => "no-service",
+            Refused::NotTheAgent(_)
+            | Refused::UnknownToken
+            | Refused::ExpiredToken(_)
+            | Refused::SpentToken(_) => "not-identified",
+            Refused::AgentTaken(_) => "agent-taken",
+            Refused::TooManyTokens => "too-many-tokens",
+            Refused::TooManyAgents => "too-many-agents",
+            Refused::NoToken(_) => "unknown-token",
+        }
+    }
 }
 
 /// What came of a command, or of time.
@@ -214,6 +280,7 @@ pub struct Registry {
     of_agent: BTreeMap<AgentName, BTreeSet<InstanceName>>,
     at: BTreeMap<SocketAddr, InstanceName>,
     losses: BTreeMap<ServiceName, Losses>,
+    keys: Keys,
     revision: u64,
 }
 
@@ -274,6 +341,9 @@ impl Registry {
                 Ok(self.declare(now, service, *settings, author, out))
             }
             Command::Withdraw { service } => self.withdraw(now, service, out),
+            Command::Admit(admission) => self.admit(now, admission, out),
+            Command::Mint { id, token, wall } => self.mint(now, wall, id, token, out),
+            Command::Revoke { id } => self.revoke(now, id, out),
         }
     }
 
@@ -296,6 +366,7 @@ impl Registry {
             length.or(known.map(|lease| lease.length)).unwrap_or(self.rules.lease).clamp(least, most);
         let lease = Lease { session: owner.session, length, until: Some(now.after(length)) };
         self.leases.insert(owner.agent.clone(), lease);
+        self.keys.heard(&owner.agent);
         if had_lapsed {
             for name in self.of_agent.get(&owner.agent).cloned().unwrap_or_default() {
                 self.release(&name, out);
@@ -550,6 +621,14 @@ impl Registry {
                 self.tombs.insert(name, tomb).map(Record::Tombstone)
             }
             (Key::Tombstone(name), _) => self.tombs.remove(&name).map(Record::Tombstone),
+            (Key::Token(id), Some(Record::Token(token))) => {
+                self.keys.tokens.insert(id, token).map(Record::Token)
+            }
+            (Key::Token(id), _) => self.keys.tokens.remove(&id).map(Record::Token),
+            (Key::Credential(agent), Some(Record::Credential(known))) => {
+                self.keys.credentials.insert(agent, known).map(Record::Credential)
+            }
+            (Key::Credential(agent), _) => self.keys.credentials.remove(&agent).map(Record::Credential),
         }
     }
 
@@ -613,6 +692,8 @@ impl Registry {
             Key::Instance(name) => self.members.get(name).cloned().map(Record::Instance),
             Key::Service(name) => self.services.get(name).map(|s| Record::Service(Box::new(s.clone()))),
             Key::Tombstone(name) => self.tombs.get(name).copied().map(Record::Tombstone),
+            Key::Token(id) => self.keys.tokens.get(id).cloned().map(Record::Token),
+            Key::Credential(agent) => self.keys.credentials.get(agent).cloned().map(Record::Credential),
         }
     }
 

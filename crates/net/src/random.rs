@@ -1,4 +1,4 @@
-//! Randomness from the operating system, for seeds and identifiers.
+//! Randomness from the operating system, for seeds, identifiers and secrets.
 
 /// 64 bits that nobody can guess. Where the kernel has none to give (before its pool is filled), the bits come
 /// from the hasher that the standard library seeds for itself.
@@ -11,4 +11,22 @@ pub fn seed() -> u64 {
             std::collections::hash_map::RandomState::new().build_hasher().finish()
         }
     }
+}
+
+/// 256 bits that nobody can guess, for a secret: waits for the kernel where it has none to give yet.
+///
+/// # Errors
+/// The kernel gives none. There is nothing else to take.
+pub fn secret() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0u8; 32];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(why) => return Err(why.into()),
+        }
+    }
+    Ok(bytes)
 }

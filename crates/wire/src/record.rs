@@ -5,6 +5,7 @@ use crate::xds;
 use crate::xds::resource::{Unreadable, address, endpoint};
 use model::{AgentName, ServiceName, Settings};
 use prost::Message;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 /// What is kept of an instance, beside its name.
@@ -38,6 +39,32 @@ pub struct Service {
     pub settings: Option<Settings>,
     /// Whom to tell when a follower refuses them.
     pub author: String,
+    /// The change that wrote this.
+    pub revision: u64,
+}
+
+/// What is kept of a join token, beside its id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Token {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// Who joins with it may register instances of these services only; empty: of any.
+    pub services: BTreeSet<ServiceName>,
+    /// Until when it is good, in milliseconds since 1970; none: until it is taken back.
+    pub expires: Option<u64>,
+    /// How many agents may still join with it; none: any number.
+    pub uses: Option<u32>,
+    /// The change that wrote this.
+    pub revision: u64,
+}
+
+/// What is kept of an agent that has joined, beside its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credential {
+    /// SHA-256 of the credential.
+    pub hash: [u8; 32],
+    /// It may register instances of these services only; empty: of any.
+    pub services: BTreeSet<ServiceName>,
     /// The change that wrote this.
     pub revision: u64,
 }
@@ -106,6 +133,58 @@ impl Service {
             revision: record.revision,
         })
     }
+}
+
+impl Token {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let Token { hash, services, expires, uses, revision } = self;
+        let (expires, uses, revision) = (*expires, *uses, *revision);
+        raw::TokenRecord { hash: hash.to_vec(), services: texts(services), expires, uses, revision }
+            .encode_to_vec()
+    }
+
+    /// Reads what [`Token::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Unreadable`] says which part is not what it should be.
+    pub fn decode(bytes: &[u8]) -> Result<Token, Unreadable> {
+        let record = raw::TokenRecord::decode(bytes)?;
+        let services = names(&record.services)?;
+        let (expires, uses, revision) = (record.expires, record.uses, record.revision);
+        Ok(Token { hash: hash(&record.hash)?, services, expires, uses, revision })
+    }
+}
+
+impl Credential {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let Credential { hash, services, revision } = self;
+        raw::CredentialRecord { hash: hash.to_vec(), services: texts(services), revision: *revision }
+            .encode_to_vec()
+    }
+
+    /// Reads what [`Credential::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Unreadable`] says which part is not what it should be.
+    pub fn decode(bytes: &[u8]) -> Result<Credential, Unreadable> {
+        let record = raw::CredentialRecord::decode(bytes)?;
+        let services = names(&record.services)?;
+        Ok(Credential { hash: hash(&record.hash)?, services, revision: record.revision })
+    }
+}
+
+fn texts(services: &BTreeSet<ServiceName>) -> Vec<String> {
+    services.iter().map(ToString::to_string).collect()
+}
+
+fn names(services: &[String]) -> Result<BTreeSet<ServiceName>, Unreadable> {
+    services.iter().map(|name| ServiceName::new(name).map_err(Unreadable::from)).collect()
+}
+
+fn hash(bytes: &[u8]) -> Result<[u8; 32], Unreadable> {
+    bytes.try_into().map_err(|_| Unreadable::Value("hash"))
 }
 
 #[cfg(test)]

@@ -289,6 +289,11 @@ impl Conversation {
         !channel.follows(name) || channel.held.get(name) == Some(&Held::Version(version))
     }
 
+    /// Whether the follower may have some version of resource `name`.
+    pub fn holds(&self, kind: Kind, name: &str) -> bool {
+        self.channels[slot(kind)].held.contains_key(name)
+    }
+
     /// How far the follower is behind, for each type that it has asked for.
     pub fn lag(&self) -> Vec<Lag> {
         let kinds = Kind::ALL.into_iter().zip(&self.channels);

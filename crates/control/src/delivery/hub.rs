@@ -1,8 +1,8 @@
 //! Who follows what, and who is to be woken when it changes. A change costs as much as it has followers, not as much
 //! as there are.
 //!
-//! Three locks, never two at once but for a conversation that reads the table: the table, the roll of followers, and
-//! each conversation. A follower is entered in the roll *before* it looks anything up in the table, and a change is
+//! Three locks: the table, the roll of followers, and each conversation. Whoever holds a conversation may take one of
+//! the others beside it; nothing else takes two at once. A follower is entered in the roll *before* it looks anything up in the table, and a change is
 //! made in the table *before* the roll is asked whom it concerns: whichever comes first, nobody misses it.
 
 use super::conversation::{Conversation, Lag, Reaction, TooMuch, folder_of};
@@ -222,6 +222,10 @@ impl Hub {
 
     /// Waits until no follower has this resource any more that was removed: each has said so, or has gone.
     pub async fn farewell(&self, kind: Kind, name: &str) {
+        if self.version(kind, name).is_some() {
+            return;
+        }
+        self.find_holders(kind, name);
         let over = {
             let mut roll = lock(&self.roll);
             let Some(farewell) = roll.farewells.get_mut(&(kind, name.into())) else { return };
@@ -232,6 +236,34 @@ impl Hub {
         };
         // A farewell is ended by telling, or by being dropped: over is over.
         let _ = over.await;
+    }
+
+    /// Who came with a resource that was removed before, or meanwhile, has it until it has said otherwise.
+    fn find_holders(&self, kind: Kind, name: &str) {
+        let name: Arc<str> = name.into();
+        let seats = {
+            let roll = lock(&self.roll);
+            roll.seats(&roll.concerned(kind, &name))
+        };
+        let key = (kind, name);
+        for seat in seats {
+            let talk = lock(&seat.talk);
+            if !talk.conversation.holds(kind, &key.1) {
+                continue;
+            }
+            // Under both locks, so that it does not let go in between.
+            let mut roll = lock(&self.roll);
+            if roll.followers.contains_key(&seat.number) {
+                roll.farewells.entry(key.clone()).or_default().having.insert(seat.number);
+            }
+        }
+    }
+
+    /// The resources that end with `end` and were removed, but that somebody may have still.
+    pub fn leaving(&self, kind: Kind, end: &str) -> Vec<Arc<str>> {
+        let roll = lock(&self.roll);
+        let keys = roll.farewells.keys().filter(|(of, name)| *of == kind && name.ends_with(end));
+        keys.map(|(_, name)| name.clone()).collect()
     }
 
     /// Who may have this resource still, of which [`Hub::farewell`] waits for the end.
@@ -390,6 +422,11 @@ impl Hub {
             }
         };
         seats.into_iter().map(stand).collect()
+    }
+
+    /// Whether nothing has been published.
+    pub fn is_empty(&self) -> bool {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// What was refused and is still wanted: type, name, and by whom.

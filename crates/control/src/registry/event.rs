@@ -3,6 +3,7 @@
 use model::{AgentName, InstanceName, ServiceName};
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Something worth telling that happened in the registry.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,6 +70,23 @@ pub enum Event {
         /// Of which service.
         service: ServiceName,
     },
+    /// An agent has joined.
+    Joined {
+        /// Which.
+        agent: AgentName,
+        /// The id of the join token that it showed; none: its own credential.
+        with: Option<Arc<str>>,
+    },
+    /// A join token was made.
+    TokenMade {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A join token is good no more.
+    TokenRevoked {
+        /// Its id.
+        id: Arc<str>,
+    },
 }
 
 impl Event {
@@ -83,6 +101,9 @@ impl Event {
             Event::MembershipHeld { .. } => "membership-held",
             Event::MembershipDropped { .. } => "membership-dropped",
             Event::Restored { .. } => "instance-restored",
+            Event::Joined { .. } => "agent-joined",
+            Event::TokenMade { .. } => "token-made",
+            Event::TokenRevoked { .. } => "token-revoked",
         }
     }
 }
@@ -112,6 +133,12 @@ impl fmt::Display for Event {
                  {members} are left"
             ),
             Event::Restored { instance, service } => write!(f, "{instance} of {service} is heard of again"),
+            Event::Joined { agent, with: None } => write!(f, "agent {agent} is there, with its credential"),
+            Event::Joined { agent, with: Some(id) } => {
+                write!(f, "agent {agent} has joined with join token {id} and has a credential")
+            }
+            Event::TokenMade { id } => write!(f, "join token {id} was made"),
+            Event::TokenRevoked { id } => write!(f, "join token {id} was taken back"),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What a store keeps, and how it is named.
 
+use super::keys::{Credential, Token};
 use model::{AgentName, InstanceName, ServiceName, Settings};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// An instance that is registered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,6 +51,10 @@ pub enum Key {
     Service(ServiceName),
     /// An instance that was taken out.
     Tombstone(InstanceName),
+    /// A join token, by its id.
+    Token(Arc<str>),
+    /// An agent that has joined.
+    Credential(AgentName),
 }
 
 /// What is kept.
@@ -60,6 +66,10 @@ pub enum Record {
     Service(Box<Declared>),
     /// Of an instance that was taken out.
     Tombstone(Tombstone),
+    /// Of a join token.
+    Token(Token),
+    /// Of an agent that has joined.
+    Credential(Credential),
 }
 
 impl Record {
@@ -69,6 +79,8 @@ impl Record {
             Record::Instance(instance) => instance.revision,
             Record::Service(declared) => declared.revision,
             Record::Tombstone(tomb) => tomb.revision,
+            Record::Token(token) => token.revision,
+            Record::Credential(known) => known.revision,
         }
     }
 
@@ -79,6 +91,9 @@ impl Record {
                 *revision = number;
             }
             Record::Service(declared) => declared.revision = number,
+            Record::Token(Token { revision, .. }) | Record::Credential(Credential { revision, .. }) => {
+                *revision = number;
+            }
         }
         self
     }

@@ -1,7 +1,7 @@
 //! Keys and records as bytes, the same in every store.
 
 use crate::registry::{Declared, Instance, Key, Record, Tombstone};
-use model::{InstanceName, ServiceName};
+use model::{AgentName, InstanceName, ServiceName};
 use wire::record;
 
 /// The key as text: what it is about, and its name.
@@ -10,6 +10,8 @@ pub(super) fn key_text(key: &Key) -> String {
         Key::Instance(name) => format!("instance/{name}"),
         Key::Service(name) => format!("service/{name}"),
         Key::Tombstone(name) => format!("tombstone/{name}"),
+        Key::Token(id) => format!("token/{id}"),
+        Key::Credential(agent) => format!("credential/{agent}"),
     }
 }
 
@@ -33,6 +35,8 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
         Record::Tombstone(tomb) => {
             record::Tombstone { incarnation: tomb.incarnation, revision: tomb.revision }.encode()
         }
+        Record::Token(token) => token.encode(),
+        Record::Credential(known) => known.encode(),
     }
 }
 
@@ -64,6 +68,14 @@ pub(super) fn decode(key: &str, bytes: &[u8]) -> Result<(Key, Record), String> {
             let kept = record::Tombstone::decode(bytes).map_err(unreadable)?;
             let tomb = Tombstone { incarnation: kept.incarnation, revision: kept.revision };
             Ok((Key::Tombstone(InstanceName::new(name).map_err(bad_name)?), Record::Tombstone(tomb)))
+        }
+        Some(("token", id)) => {
+            let token = record::Token::decode(bytes).map_err(unreadable)?;
+            Ok((Key::Token(id.into()), Record::Token(token)))
+        }
+        Some(("credential", agent)) => {
+            let known = record::Credential::decode(bytes).map_err(unreadable)?;
+            Ok((Key::Credential(AgentName::new(agent).map_err(bad_name)?), Record::Credential(known)))
         }
         _ => Err("nothing is kept under such a key".to_owned()),
     }

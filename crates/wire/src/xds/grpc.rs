@@ -86,6 +86,11 @@ where
     grpc.streaming(Begin(Some(begin)), request).await
 }
 
+/// The answer to a follower that is not let in.
+pub fn not_identified(why: &str) -> http::Response<Body> {
+    Status::unauthenticated(why).into_http()
+}
+
 /// Begins a stream over `connection`, which speaks HTTP/2: `requests` go there, updates come back. `authority` is
 /// the control plane's name or address.
 ///
