@@ -4,17 +4,20 @@
 //! the run that it belongs to, so that what comes too late is known as such.
 
 use crate::ask::ask;
-use crate::child::{self, Input, Launch, Spawned};
+use crate::child::{self, Input, Launch, Spawned, Words};
 use crate::desired::{Desired, Kind};
 use crate::exit::Exit;
 use crate::health;
 use crate::logs::Show;
 use crate::observed::{Fact, Observed};
-use crate::plan::Action;
+use crate::plan::{Action, drain_time, settle_time};
+use crate::plane::{Joined, Registration, Told};
 use crate::ports::{NoPort, Ports};
-use crate::snapshots::{Addresses, snapshot, version};
+use crate::registrar::Registrar;
+use crate::snapshots::{Addresses, snapshot};
 use crate::state::StateFolder;
 use crate::tree::{self, INSTANCE, Id, RUN, Signs};
+use model::Moment;
 use rustix::process::Signal;
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -35,6 +38,12 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
 /// How long what an ended app left behind may take to follow it before it is killed.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
+/// Followers may take so long to adopt that a dead instance is gone before nobody waits for them any more.
+const LAST_WORD: Duration = Duration::from_secs(5);
+/// A sidecar that serves but does not know yet all that it should is waited for so long: then its app is started all
+/// the same, as what it does not know it asks for when it is needed.
+const READY_PATIENCE: Duration = Duration::from_secs(5);
+
 /// After so long a killed process is stuck in the kernel, and waiting does not help.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -43,6 +52,10 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub(crate) enum News {
     /// Something that the plan should know.
     Fact(Fact),
+    /// The control plane knows this agent: where sidecars find it.
+    Joined(Joined),
+    /// Something happened elsewhere in the environment.
+    Told(Told),
     /// `name` wrote a line.
     Line(String, String, Show),
     /// A process of a run is there and is to be guarded.
@@ -62,9 +75,34 @@ pub(crate) struct Hands {
     pub(crate) addresses: Vec<Addresses>,
     /// Processes that somebody here waits for.
     pub(crate) children: Vec<u32>,
+    /// Where the control plane is; none: never reached.
+    pub(crate) joined: Option<Joined>,
+    /// Whom to tell who may be called.
+    pub(crate) registrar: Registrar,
+    /// The file by which sidecars are known to the control plane.
+    credential: Option<PathBuf>,
+    /// Where what apps write goes.
+    words: Words,
     ports: Ports,
     processes: Vec<Processes>,
     news: Sender<News>,
+}
+
+/// What hands need beside what is desired.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    /// The binary that is also the sidecar.
+    pub(crate) program: PathBuf,
+    /// Where files go.
+    pub(crate) state: StateFolder,
+    /// Where the edge is to listen.
+    pub(crate) edge: Option<SocketAddr>,
+    /// Whom to tell who may be called.
+    pub(crate) registrar: Registrar,
+    /// The file by which sidecars are known to the control plane.
+    pub(crate) credential: Option<PathBuf>,
+    /// Where what apps write goes.
+    pub(crate) words: Words,
 }
 
 /// The processes of a unit.
@@ -82,24 +120,32 @@ impl Hands {
     ///
     /// # Errors
     /// [`NoPort`] when there are not enough free ports.
-    pub(crate) fn begin(
-        program: PathBuf,
-        state: StateFolder,
-        desired: &Desired,
-        edge: Option<SocketAddr>,
-        news: Sender<News>,
-    ) -> Result<Hands, NoPort> {
+    pub(crate) fn begin(tools: Tools, desired: &Desired, news: Sender<News>) -> Result<Hands, NoPort> {
+        let Tools { program, state, edge, registrar, credential, words } = tools;
         // Two environments that start at the same time begin their search at different ports.
         let seed = state.run.bytes().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add(u64::from(b)));
         let mut ports = Ports::begin(seed);
         let choose = |at| choose(&mut ports, desired, at, edge);
         let addresses = (0..desired.units.len()).map(choose).collect::<Result<_, _>>()?;
         let processes = (0..desired.units.len()).map(|_| Processes::default()).collect();
-        Ok(Hands { program, state, addresses, children: Vec::new(), ports, processes, news })
+        let (children, joined) = (Vec::new(), None);
+        Ok(Hands {
+            program,
+            state,
+            addresses,
+            children,
+            joined,
+            registrar,
+            credential,
+            words,
+            ports,
+            processes,
+            news,
+        })
     }
 
     /// Does it. `observed` has been told already.
-    pub(crate) fn act(&mut self, action: &Action, desired: &Desired, observed: &mut Observed) {
+    pub(crate) fn act(&mut self, action: &Action, desired: &Desired, observed: &mut Observed, now: Moment) {
         match action {
             Action::StartSidecar(at) => self.start_sidecar(*at, desired, observed),
             Action::StopSidecar(at) => self.signal_sidecar(*at, Signal::TERM),
@@ -112,10 +158,12 @@ impl Hands {
                 }
             }
             Action::KillApp(at) => self.kill_app(*at, desired),
+            Action::Enter(at) => self.enter(*at, desired, observed),
+            Action::Leave(at, _) => self.leave(*at, desired, observed, now),
             Action::Publish(at) => self.publish(*at, desired, observed),
-            Action::Drain(at) => self.drain(*at, desired, observed),
-            Action::Enter(_)
-            | Action::Leave(..)
+            Action::Ask(at) => self.ask_late(*at, observed),
+            Action::Drain(at) => self.drain(*at, desired, observed, now),
+            Action::Halt(_)
             | Action::Restart(..)
             | Action::Spare(_)
             | Action::Renew(_)
@@ -150,7 +198,11 @@ impl Hands {
     }
 
     fn write_snapshot(&self, at: usize, desired: &Desired, observed: &Observed) -> io::Result<PathBuf> {
-        let snapshot = snapshot(desired, observed, &self.addresses, at, &self.state.run);
+        let version = format!("{}.{}", self.state.run, observed.generation);
+        let mut snapshot = snapshot(desired, &self.addresses[at], at, version);
+        if let Some(joined) = &self.joined {
+            snapshot.environment.clone_from(&joined.environment);
+        }
         let path = self.state.snapshot(desired.units[at].name.as_str());
         let beside = path.with_extension("new");
         std::fs::write(&beside, wire::files::encode_snapshot(&snapshot))?;
@@ -166,7 +218,7 @@ impl Hands {
         }
         let name = format!("{}.sidecar", desired.units[at].name);
         let spawned = self.write_snapshot(at, desired, observed).and_then(|snapshot| {
-            let launch = self.sidecar_launch(at, &snapshot);
+            let launch = self.sidecar_launch(at, &snapshot, desired.units[at].name.as_str());
             child::spawn(&launch)
         });
         let Spawned { mut child, id, output } = match spawned {
@@ -190,16 +242,25 @@ impl Hands {
         spawn_local(watch_sidecar(child, id, reader, ready, (at, run), self.news.clone()));
     }
 
-    fn sidecar_launch(&self, at: usize, snapshot: &std::path::Path) -> Launch {
-        let admin = self.addresses[at].admin.to_string();
-        let snapshot = snapshot.display().to_string();
-        let arguments = ["sidecar", "--snapshot", &snapshot, "--admin", &admin, "--lifeline"];
+    fn sidecar_launch(&self, at: usize, snapshot: &std::path::Path, name: &str) -> Launch {
+        let mut arguments: Vec<OsString> = vec!["sidecar".into(), "--lifeline".into()];
+        let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+        flag("--snapshot", snapshot.into());
+        flag("--admin", self.addresses[at].admin.to_string().into());
+        if let Some(joined) = &self.joined {
+            flag("--control", joined.delivery.to_string().into());
+            flag("--last-known-good", self.state.known(name).into());
+            if let Some(credential) = &self.credential {
+                flag("--credential", credential.into());
+            }
+        }
         Launch {
             program: self.program.clone(),
-            arguments: arguments.map(str::to_owned).to_vec(),
+            arguments,
             folder: self.state.path.clone(),
             variables: vec![(RUN.into(), self.state.run.clone().into())],
             input: Input::Pipe,
+            words: Words::Kept,
         }
     }
 
@@ -255,10 +316,11 @@ impl Hands {
         let name = desired.units[at].name.to_string();
         let launch = Launch {
             program: service.command.first().map(PathBuf::from).unwrap_or_default(),
-            arguments: service.command.iter().skip(1).cloned().collect(),
+            arguments: service.command.iter().skip(1).map(OsString::from).collect(),
             folder: service.folder.clone(),
             variables: self.variables(at, desired),
             input: Input::Nothing,
+            words: self.words,
         };
         let Spawned { child, id, output } = match child::spawn(&launch) {
             Ok(spawned) => spawned,
@@ -314,6 +376,22 @@ impl Hands {
         spawn_local(sweep(Signs { leaders, marks: vec![self.mark(), name] }));
     }
 
+    fn enter(&self, at: usize, desired: &Desired, observed: &Observed) {
+        let (Some(service), Some(address)) = (desired.service(at), self.addresses[at].inbound) else {
+            return;
+        };
+        let (name, service) = (desired.units[at].name.clone(), service.name.clone());
+        let registration = Registration { name, service, address, incarnation: 0 };
+        self.registrar.enter(at, observed.units[at].wish, registration);
+    }
+
+    fn leave(&self, at: usize, desired: &Desired, observed: &Observed, now: Moment) {
+        let unit = &observed.units[at];
+        let grace = desired.service(at).map_or(Duration::ZERO, |service| service.stop_grace);
+        let within = unit.halt.map_or(LAST_WORD, |halt| settle_time(grace, halt, now));
+        self.registrar.leave(at, unit.wish, desired.units[at].name.clone(), within);
+    }
+
     fn publish(&self, at: usize, desired: &Desired, observed: &Observed) {
         let (run, generation) = (observed.units[at].sidecar_run, observed.generation);
         if let Err(error) = self.write_snapshot(at, desired, observed) {
@@ -321,29 +399,36 @@ impl Hands {
                 Fact::ReloadRefused(at, run, generation, format!("its file cannot be written: {error}"));
             return self.tell(News::Fact(fact));
         }
-        let admin = self.addresses[at].admin;
-        let wanted = version(&self.state.run, generation);
-        let (id, sender) = (self.processes[at].sidecar, self.news.clone());
+        let (admin, id, sender) = (self.addresses[at].admin, self.processes[at].sidecar, self.news.clone());
         spawn_local(async move {
             let fact = match ask(admin, "POST", "/reload", RELOAD).await {
-                Ok(answer) if answer.status == 200 && answer.body.contains(&wanted) => {
-                    Fact::Acked(at, run, generation)
-                }
+                Ok(answer) if answer.status == 200 => Fact::Acked(at, run, generation),
                 Ok(answer) => Fact::ReloadRefused(at, run, generation, answer.body.trim().to_owned()),
-                Err(_) => {
-                    // Dead or stuck: in both cases another one takes its place.
-                    let _ = id.map(|id| tree::signal(id, Signal::KILL));
-                    Fact::ReloadLate(at, run)
-                }
+                Err(_) => late(at, run, id),
             };
             let _ = sender.send(News::Fact(fact)).await;
         });
     }
 
-    fn drain(&self, at: usize, desired: &Desired, observed: &Observed) {
+    /// A sidecar does not follow the control plane: one that answers has lost touch with it and will be back, one
+    /// that does not is stuck.
+    fn ask_late(&self, at: usize, observed: &Observed) {
         let run = observed.units[at].sidecar_run;
+        let (admin, id, sender) = (self.addresses[at].admin, self.processes[at].sidecar, self.news.clone());
+        spawn_local(async move {
+            let fact = match ask(admin, "GET", "/ready", RELOAD).await {
+                Ok(_) => Fact::Answers(at, run),
+                Err(_) => late(at, run, id),
+            };
+            let _ = sender.send(News::Fact(fact)).await;
+        });
+    }
+
+    fn drain(&self, at: usize, desired: &Desired, observed: &Observed, now: Moment) {
+        let unit = &observed.units[at];
+        let (run, halt) = (unit.sidecar_run, unit.halt.unwrap_or(now));
         let grace = desired.service(at).map_or(Duration::ZERO, |service| service.stop_grace);
-        let within = grace.min(LONGEST_DRAIN);
+        let within = drain_time(grace, halt, now).min(LONGEST_DRAIN);
         let (admin, sender) = (self.addresses[at].admin, self.news.clone());
         spawn_local(async move {
             let target = format!("/drain?within={:.3}s", within.as_secs_f64());
@@ -355,6 +440,12 @@ impl Hands {
             let _ = sender.send(News::Fact(Fact::Drained(at, run, left))).await;
         });
     }
+}
+
+/// A sidecar that does not answer is dead or stuck: in both cases another one takes its place.
+fn late(at: usize, run: u64, id: Option<Id>) -> Fact {
+    let _ = id.map(|id| tree::signal(id, Signal::KILL));
+    Fact::ReloadLate(at, run)
 }
 
 /// What lets a program call services by name: the outbound side as a proxy for all that honour the usual variables.
@@ -395,7 +486,7 @@ fn choose(
 
 /// Brings every line that comes out of `output`.
 pub(crate) fn read(
-    output: tokio::net::unix::pipe::Receiver,
+    output: Option<tokio::net::unix::pipe::Receiver>,
     name: String,
     show: Show,
     news: Sender<News>,
@@ -409,20 +500,23 @@ pub(crate) fn read(
                 let _ = news.send(News::Line(name, text, show)).await;
             }
         };
-        child::read_lines(output, line).await;
+        if let Some(output) = output {
+            child::read_lines(output, line).await;
+        }
         last.take()
     })
 }
 
-/// Asks the sidecar until it says that it serves.
+/// Asks the sidecar until it says that it serves, or for long enough that it is there but does not know everything.
 async fn await_ready(admin: SocketAddr, at: usize, run: u64, news: Sender<News>) {
     // It tells nobody when it is ready, it only answers; so it is asked, seldom enough not to slow it.
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let patience = Instant::now() + READY_PATIENCE;
     loop {
         ticks.tick().await;
         let answer = ask(admin, "GET", "/ready", RELOAD).await;
-        if answer.is_ok_and(|answer| answer.status == 200) {
+        if answer.is_ok_and(|answer| answer.status == 200 || Instant::now() > patience) {
             let _ = news.send(News::Fact(Fact::SidecarReady(at, run))).await;
             return;
         }

@@ -6,6 +6,7 @@ use crate::events::{Events, Happening};
 use crate::logs::Logs;
 use crate::observed::{Fact, Note, Observed};
 use crate::plan::plan;
+use crate::plane::Told;
 use crate::view;
 use api::InstanceState;
 use model::Moment;
@@ -33,8 +34,8 @@ pub(crate) struct Agent {
     pub(crate) states: Vec<(InstanceState, SystemTime)>,
     /// When the environment was started.
     pub(crate) since: SystemTime,
-    /// Where the API answers.
-    pub(crate) api: std::net::SocketAddr,
+    /// Where the API answers; none if there is none.
+    pub(crate) api: Option<std::net::SocketAddr>,
     /// Wakes those who wait for events, lines or operations.
     pub(crate) changed: Rc<Notify>,
     /// Numbers of operations.
@@ -48,7 +49,7 @@ impl Agent {
         hands: Hands,
         logs: Logs,
         events: Events,
-        api: std::net::SocketAddr,
+        api: Option<std::net::SocketAddr>,
     ) -> Agent {
         let now = SystemTime::now();
         let observed = Observed::begin(&desired);
@@ -76,6 +77,16 @@ impl Agent {
                 self.observed.on(fact, &self.desired, self.clock.now());
                 true
             }
+            News::Joined(joined) => {
+                self.hands.joined = Some(joined);
+                self.observed.on(Fact::Joined, &self.desired, self.clock.now());
+                true
+            }
+            News::Told(told) => {
+                let Told { kind, service, instance, reason, text } = told;
+                self.happen(Happening { kind, service, instance, reason, text });
+                false
+            }
             News::Line(name, text, show) => {
                 self.logs.add(&name, text, show);
                 self.changed.notify_waiters();
@@ -102,7 +113,7 @@ impl Agent {
             for action in &next.actions {
                 self.observed.apply(action, &self.desired, now);
                 happened.extend(self.take_notes());
-                self.hands.act(action, &self.desired, &mut self.observed);
+                self.hands.act(action, &self.desired, &mut self.observed, now);
             }
         }
     }
@@ -129,7 +140,7 @@ impl Agent {
         let unit = note.unit.and_then(|at| self.desired.units.get(at));
         let service = note.unit.and_then(|at| self.desired.service(at));
         self.happen(Happening {
-            kind: note.kind,
+            kind: note.kind.into(),
             service: service.map(|s| s.name.to_string()),
             instance: unit.map(|u| u.name.to_string()),
             reason: note.reason,

@@ -1,14 +1,34 @@
-//! Small HTTP/1.1 requests to processes of this machine: to sidecars about themselves, to apps whether they live.
+//! Small HTTP/1.1 requests: to sidecars about themselves, to apps whether they live, to a control plane.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
 
 /// The longest answer that is read; what a sidecar says of a reload or a drain is a few lines.
 const LONGEST_ANSWER: usize = 64 << 10;
+
+/// A request.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// `GET`, `POST`, …
+    pub(crate) method: &'a str,
+    /// Path and query.
+    pub(crate) target: &'a str,
+    /// The body, in JSON; may be empty.
+    pub(crate) body: &'a str,
+    /// Who we are; a secret.
+    pub(crate) bearer: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    /// One without a body.
+    fn bare(method: &'a str, target: &'a str) -> Request<'a> {
+        Request { method, target, body: "", bearer: None }
+    }
+}
 
 /// An answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,8 +49,20 @@ pub(crate) async fn ask(
     target: &str,
     within: Duration,
 ) -> io::Result<Answer> {
+    exchange((address, &address.to_string()), Request::bare(method, target), within).await
+}
+
+/// Sends `request` to whoever is at `to`, which goes by the name `host`, and reads the whole answer.
+///
+/// # Errors
+/// As for [`ask`].
+pub(crate) async fn exchange(
+    (to, host): (impl ToSocketAddrs, &str),
+    request: Request<'_>,
+    within: Duration,
+) -> io::Result<Answer> {
     let exchange = async {
-        let mut stream = send(address, method, target).await?;
+        let mut stream = send((to, host), request).await?;
         let mut bytes = Vec::new();
         while !is_whole(&bytes) && bytes.len() < LONGEST_ANSWER {
             if stream.read_buf(&mut bytes).await? == 0 {
@@ -51,7 +83,7 @@ pub(crate) async fn ask(
 /// As for [`ask`].
 pub(crate) async fn ask_status(address: SocketAddr, path: &str, within: Duration) -> io::Result<u16> {
     let exchange = async {
-        let mut stream = send(address, "GET", path).await?;
+        let mut stream = send((address, &address.to_string()), Request::bare("GET", path)).await?;
         let mut bytes = Vec::new();
         while !bytes.contains(&b'\n') && bytes.len() < LONGEST_ANSWER {
             if stream.read_buf(&mut bytes).await? == 0 {
@@ -64,13 +96,17 @@ pub(crate) async fn ask_status(address: SocketAddr, path: &str, within: Duration
     timeout(within, exchange).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn send(address: SocketAddr, method: &str, target: &str) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address).await?;
-    let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: outrigger-agent\r\nAccept: */*\r\n\
-         Content-Length: 0\r\nConnection: close\r\n\r\n"
+async fn send((to, host): (impl ToSocketAddrs, &str), request: Request<'_>) -> io::Result<TcpStream> {
+    let Request { method, target, body, bearer } = request;
+    let mut stream = TcpStream::connect(to).await?;
+    let bearer = bearer.map_or(String::new(), |bearer| format!("Authorization: Bearer {bearer}\r\n"));
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+    let message = format!(
+        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: outrigger-agent\r\nAccept: */*\r\n{bearer}{kind}\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
     );
-    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(message.as_bytes()).await?;
     Ok(stream)
 }
 
@@ -81,7 +117,7 @@ fn status(text: &str) -> Option<u16> {
 }
 
 /// Whether head and announced body are there. An answer without a length ends with its connection.
-fn is_whole(bytes: &[u8]) -> bool {
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
     let lengths = head.lines().filter_map(|line| line.split_once(':')).filter_map(|(name, value)| {

@@ -18,13 +18,24 @@ pub(crate) struct Launch {
     /// The program: a path, or a name that is looked for in `PATH`.
     pub(crate) program: PathBuf,
     /// Its arguments.
-    pub(crate) arguments: Vec<String>,
+    pub(crate) arguments: Vec<OsString>,
     /// Where it runs.
     pub(crate) folder: PathBuf,
     /// What is added to its environment, beside that of the agent without its `OUTRIGGER_*` variables.
     pub(crate) variables: Vec<(String, OsString)>,
     /// What it reads.
     pub(crate) input: Input,
+    /// Where what it writes goes.
+    pub(crate) words: Words,
+}
+
+/// Where what a process writes goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Words {
+    /// To us, line by line.
+    Kept,
+    /// Where our own goes, untouched.
+    Passed,
 }
 
 /// What a process reads from its standard input.
@@ -43,8 +54,8 @@ pub(crate) struct Spawned {
     pub(crate) child: Child,
     /// To know it again.
     pub(crate) id: Id,
-    /// What it writes, to stdout and stderr alike.
-    pub(crate) output: Receiver,
+    /// What it writes, to stdout and stderr alike; none if that is passed on.
+    pub(crate) output: Option<Receiver>,
 }
 
 /// Starts it as the leader of a group of its own, so that a Ctrl-C in our terminal is not for it.
@@ -52,13 +63,19 @@ pub(crate) struct Spawned {
 /// # Errors
 /// Those of the operating system: no such program, no permission, no room.
 pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
-    // One pipe for both, so that its lines stay in the order in which they were written.
-    let (reader, writer) = io::pipe()?;
     let mut command = Command::new(resolved(launch));
     command.args(&launch.arguments).current_dir(&launch.folder).process_group(0);
     strip(&mut command);
     command.envs(launch.variables.iter().map(|(name, value)| (name, value)));
-    command.stdout(writer.try_clone()?).stderr(writer);
+    let reader = match launch.words {
+        Words::Kept => {
+            // One pipe for both, so that its lines stay in the order in which they were written.
+            let (reader, writer) = io::pipe()?;
+            command.stdout(writer.try_clone()?).stderr(writer);
+            Some(reader)
+        }
+        Words::Passed => None,
+    };
     command.stdin(match launch.input {
         Input::Nothing => Stdio::null(),
         Input::Pipe => Stdio::piped(),
@@ -67,7 +84,8 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     drop(command);
     // It is not waited for yet, so even if it has ended it is there as a zombie.
     let id = child.id().and_then(tree::identify).ok_or(io::ErrorKind::NotFound)?;
-    Ok(Spawned { child, id, output: Receiver::from_owned_fd(reader.into())? })
+    let output = reader.map(|reader| Receiver::from_owned_fd(reader.into())).transpose()?;
+    Ok(Spawned { child, id, output })
 }
 
 /// A program given by a relative path with a `/` lies in the folder in which it runs.

@@ -77,6 +77,10 @@ pub struct Service {
     pub back_off: BackOff,
     /// How often a job is tried in all.
     pub attempts: u32,
+    /// What becomes of it when it ends by itself.
+    pub end: End,
+    /// Whether the control plane is told its policies: only where somebody has written some.
+    pub is_declared: bool,
     /// How late it starts: after every service of a lower rank that it calls. Stopping goes the other way.
     pub rank: u32,
 }
@@ -98,6 +102,15 @@ impl Kind {
             Kind::Job => "job",
         }
     }
+}
+
+/// What becomes of a service whose app ends by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// It is started again.
+    Restart,
+    /// That is the end of everything: whoever started us decides.
+    Stop,
 }
 
 /// How an app is asked whether it is there. It is always asked directly, not through its sidecar.
@@ -165,7 +178,8 @@ impl BackOff {
 const ATTEMPTS: u32 = 3;
 
 impl Service {
-    fn of(service: &EnvironmentService) -> Service {
+    /// What a service's manifest, and its environment's, say.
+    pub fn of(service: &EnvironmentService) -> Service {
         let manifest = &service.manifest;
         let liveness = |l: &model::Liveness| Liveness {
             probe: Probe::of(&l.probe),
@@ -197,6 +211,8 @@ impl Service {
                 at_most: manifest.restart.at_most.max(BackOff::SHORTEST),
             },
             attempts: ATTEMPTS,
+            end: End::Restart,
+            is_declared: true,
             rank: 0,
         }
     }
@@ -242,6 +258,37 @@ impl Desired {
         Desired { name, folder, services, units, edge, bounds }
     }
 
+    /// The same without the unit that has no app.
+    #[must_use]
+    pub fn without_edge(mut self) -> Desired {
+        self.units.retain(|unit| unit.service.is_some());
+        self.edge = None;
+        self
+    }
+
+    /// The same with names of instances that no other node has: `SERVICE-NODE-NUMBER`.
+    #[must_use]
+    pub fn on_node(mut self, node: &str) -> Desired {
+        for index in 0..self.services.len() {
+            let units: Vec<usize> = self.instances(index).collect();
+            for (number, unit) in (1u32..).zip(units) {
+                let tail = format!("{node}-{number}");
+                // A node's name that makes no name of an instance is left out.
+                let name = named_after(&self.services[index].name, &tail);
+                self.units[unit].name = name.unwrap_or_else(|_| self.services[index].name.instance(number));
+            }
+        }
+        self
+    }
+
+    /// The same with one instance of one service, called `name`.
+    #[must_use]
+    pub fn single(mut self, name: InstanceName) -> Desired {
+        self.units = vec![Unit { name, service: Some(0) }];
+        self.edge = None;
+        self
+    }
+
     /// The service of the unit `unit`; none for the edge.
     pub fn service(&self, unit: usize) -> Option<&Service> {
         self.units.get(unit)?.service.and_then(|index| self.services.get(index))
@@ -250,12 +297,6 @@ impl Desired {
     /// The units of the service `service`.
     pub fn instances(&self, service: usize) -> impl Iterator<Item = usize> + '_ {
         self.units.iter().enumerate().filter(move |(_, u)| u.service == Some(service)).map(|(at, _)| at)
-    }
-
-    /// Whether the sidecar of `follower` sends requests to the service of `unit`. The edge sends to all.
-    pub fn follows(&self, follower: usize, unit: usize) -> bool {
-        let Some(service) = self.service(unit) else { return false };
-        self.service(follower).is_none_or(|f| f.dependencies.contains(&service.name))
     }
 
     /// How late a unit starts. The edge is last, and so the first to stop.
@@ -282,6 +323,16 @@ impl Desired {
         };
         (0..self.units.len()).filter(fits).collect()
     }
+}
+
+/// `SERVICE-TAIL`; the service's name is cut where the whole would be too long.
+///
+/// # Errors
+/// The tail makes no name.
+pub fn named_after(service: &ServiceName, tail: &str) -> Result<InstanceName, model::BadName> {
+    let room = 62usize.saturating_sub(tail.len());
+    let front = service.as_str().get(..room.min(service.as_str().len())).unwrap_or_default();
+    InstanceName::new(&format!("{front}-{tail}"))
 }
 
 /// The name of the unit that has no app.
@@ -353,6 +404,8 @@ pub(crate) mod tests {
             stop_grace: Duration::from_secs(5),
             back_off: BackOff { first: Duration::from_millis(500), at_most: Duration::from_secs(30) },
             attempts: 3,
+            end: End::Restart,
+            is_declared: true,
             rank: 0,
         }
     }
@@ -387,16 +440,26 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_edge_comes_first_and_follows_all() {
+    fn the_edge_comes_first_and_names_mean_units() {
         let shop = environment(vec![service("b", 2, &["a"]), service("a", 1, &[])]);
         let names: Vec<_> = shop.units.iter().map(|u| u.name.to_string()).collect();
         assert_eq!(names, ["edge", "a-1", "b-1", "b-2"]);
-        assert!(shop.follows(0, 1) && shop.follows(0, 2) && !shop.follows(1, 0));
-        assert!(shop.follows(2, 1) && !shop.follows(1, 2));
         assert_eq!(shop.named("b"), [2, 3]);
         assert_eq!(shop.named("b-2"), [3]);
         assert_eq!(shop.named("all"), [1, 2, 3]);
         assert!(shop.named("c").is_empty());
+    }
+
+    #[test]
+    fn nodes_name_their_instances_and_do_without_the_edge() {
+        let long = "x".repeat(60);
+        let shop = environment(vec![service("a", 2, &[]), service(&long, 1, &[])]);
+        let node = shop.clone().on_node("host-1f").without_edge();
+        let names: Vec<_> = node.units.iter().map(|u| u.name.to_string()).collect();
+        assert_eq!(names[..2], ["a-host-1f-1", "a-host-1f-2"]);
+        assert_eq!((names[2].len(), names[2].ends_with("x-host-1f-1")), (63, true));
+        let one = shop.single(InstanceName::new("a-7").unwrap());
+        assert_eq!((one.units.len(), one.service(0).unwrap().name.as_str()), (1, "a"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::file::BoundedFile;
 use api::{Event, Events as Answer, Query, VERSION, encode, rfc3339};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::SystemTime;
@@ -21,7 +22,7 @@ pub(crate) struct Events {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Happening {
     /// What, in one word.
-    pub(crate) kind: &'static str,
+    pub(crate) kind: Cow<'static, str>,
     /// Of which service.
     pub(crate) service: Option<String>,
     /// Of which instance.
@@ -44,7 +45,7 @@ impl Events {
         let event = Event {
             seq: self.last,
             time: rfc3339(SystemTime::now()),
-            kind: happening.kind.into(),
+            kind: happening.kind.into_owned(),
             service: happening.service,
             instance: happening.instance,
             reason: happening.reason,
@@ -77,7 +78,7 @@ mod tests {
     use std::time::Duration;
 
     fn happening(text: &str) -> Happening {
-        Happening { kind: "started", text: text.into(), ..Happening::default() }
+        Happening { kind: "started".into(), text: text.into(), ..Happening::default() }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! whose write end only the agent has; when the pipe ends, however that came about, it ends every process of the run:
 //! SIGTERM, two seconds, SIGKILL. It leads a session of its own, so that a Ctrl-C in the agent's terminal is not for it.
 
-use crate::child::{Input, Launch, Spawned, spawn};
+use crate::child::{Input, Launch, Spawned, Words, spawn};
 use crate::state;
 use crate::tree::{self, Id, RUN, Signs};
 use rustix::process::Signal;
@@ -36,18 +36,14 @@ impl Guard {
     pub(crate) async fn begin(program: &Path, state: &Path, run: &str) -> io::Result<Guard> {
         let launch = Launch {
             program: program.to_owned(),
-            arguments: vec![
-                "guard".into(),
-                "--state-dir".into(),
-                state.display().to_string(),
-                "--run".into(),
-                run.into(),
-            ],
+            arguments: vec!["guard".into(), "--state-dir".into(), state.into(), "--run".into(), run.into()],
             folder: PathBuf::from("/"),
             variables: vec![],
             input: Input::Pipe,
+            words: Words::Kept,
         };
-        let Spawned { mut child, id, mut output, .. } = spawn(&launch)?;
+        let Spawned { mut child, id, output } = spawn(&launch)?;
+        let mut output = output.ok_or(io::ErrorKind::BrokenPipe)?;
         let pid = u32::try_from(id.pid).unwrap_or_default();
         let lifeline = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         // It says `ok` once it leads its own session.

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod plane;
 mod ports;
 mod progress;
+mod registrar;
 mod serve;
 mod snapshots;
 mod state;
@@ -30,4 +31,5 @@ mod view;
 
 pub use guard::stand_guard;
 pub use state::{StateError, default_folder};
-pub use up::{Options, UpError, Wish, up};
+pub use tree::machine;
+pub use up::{Options, Purpose, UpError, Wish, up};

@@ -1,15 +1,18 @@
-//! What is known of an environment: how far each sidecar and app is, who knows of whom, what was asked for.
+//! What is known of an environment: how far each sidecar and app is, who is in rotation, what was asked for.
 //!
-//! It changes in two ways only: by a [`Fact`] from outside (`on`), and by an [`Action`] that was decided (`apply`).
-//! Both are pure, so that a test can play a whole life without a process. What people should hear of is left in
-//! `notes`, which the agent turns into events.
+//! It changes in two ways only: by a [`Fact`] from outside (`on`), and by an [`Action`](crate::plan::Action) that was
+//! decided (`apply`). Both are pure, so that a test can play a whole life without a process. What people should hear of
+//! is left in `notes`, which the agent turns into events.
 
-use crate::desired::{BackOff, Desired, Kind};
+use crate::desired::{BackOff, Desired, End, Kind};
 use crate::exit::Exit;
-use crate::plan::Action;
+use crate::plane::Settled;
 use model::Moment;
 use std::collections::VecDeque;
 use std::time::Duration;
+
+mod apply;
+mod plane;
 
 /// So many starts in a row that came to nothing end the attempt to start an environment.
 pub const FAILED_STARTS: u32 = 3;
@@ -22,12 +25,16 @@ const OPERATIONS_KEPT: usize = 100;
 pub struct Observed {
     /// One for each unit of [`Desired`].
     pub units: Vec<Unit>,
-    /// Counts the changes of who is in rotation. A sidecar that has confirmed this number knows all.
+    /// Counts the changes that sidecars read from their own files.
     pub generation: u64,
+    /// How this agent stands with its control plane.
+    pub plane: PlaneState,
     /// Since when everything is to stop.
     pub stopping: Option<Moment>,
     /// Whether everything has been there once.
     pub ready: bool,
+    /// How an app ended whose end is that of everything.
+    pub ended: Option<Exit>,
     /// What was asked for, oldest first.
     pub operations: Vec<Operation>,
     /// What people should hear of; taken out by the agent.
@@ -57,14 +64,22 @@ pub struct Unit {
     pub app_restarts: u64,
     /// Failed liveness probes in a row.
     pub liveness_failures: u32,
-    /// Whether callers are told of it.
-    pub published: bool,
-    /// The generation at which that last changed.
+    /// How far the control plane and its followers are with it.
+    pub rotation: Rotation,
+    /// Counts what the control plane is asked to do with it, so that late answers are known as such.
+    pub wish: u64,
+    /// Refusals of the control plane in a row.
+    pub refusals: u32,
+    /// Its sidecar was named among those that have not adopted a change; to be asked whether it lives.
+    pub late: bool,
+    /// The generation at which its sidecar's own file last changed.
     pub changed: u64,
     /// The generation that its sidecar has confirmed.
     pub acked: u64,
     /// The generation that its sidecar is being told.
     pub sent: Option<u64>,
+    /// When it was decided to stop it: the one deadline of its stop counts from here.
+    pub halt: Option<Moment>,
     /// Whether its last requests are being finished.
     pub drain: Drain,
     /// What is to become of it.
@@ -77,6 +92,33 @@ pub struct Unit {
     pub spared: bool,
     /// It needs other ports than last time.
     pub new_ports: bool,
+}
+
+/// How an agent stands with its control plane.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum PlaneState {
+    /// It has never been reached, and nothing is known of it: nothing can be started.
+    #[default]
+    Unknown,
+    /// It does not admit this agent, and why; it never has.
+    Closed(String),
+    /// It answers.
+    There,
+    /// It does not answer now. What is known of it is enough to go on.
+    Away,
+}
+
+/// How far the control plane and its followers are with an instance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rotation {
+    /// Callers are not sent to it.
+    Out,
+    /// The plane is being asked to register it.
+    Entering,
+    /// It is registered, and followers know.
+    In,
+    /// The plane is being asked to take it out: followers may still send requests.
+    Leaving,
 }
 
 /// How far a sidecar is.
@@ -200,12 +242,30 @@ pub enum Fact {
     NotAlive(usize, u64, String),
     /// The app and all that it started have ended.
     AppExited(usize, u64, Exit),
-    /// The sidecar knows this generation.
+    /// The control plane knows this agent, or what is known of the plane from an earlier run is enough to begin with.
+    Joined,
+    /// The control plane does not admit this agent, and why.
+    NotAdmitted(String),
+    /// The control plane does not answer, and why.
+    PlaneAway(String),
+    /// The control plane answers again.
+    PlaneBack,
+    /// The control plane has kept the instance, under this wish, and followers have adopted it as far as is said.
+    Registered(usize, u64, Settled),
+    /// The control plane has taken the instance out, under this wish, and no follower has it as far as is said.
+    Deregistered(usize, u64, Settled),
+    /// These followers have not adopted a change of the instance within a second.
+    Waiting(usize, u64, Vec<String>),
+    /// The control plane refuses the instance, under this wish: the word and the sentence.
+    RegistrationRefused(usize, u64, String, String),
+    /// The sidecar knows this generation of its own file.
     Acked(usize, u64, u64),
     /// The sidecar refuses this generation, and why.
     ReloadRefused(usize, u64, u64, String),
     /// The sidecar did not answer in time.
     ReloadLate(usize, u64),
+    /// The sidecar that was late answers: it lives.
+    Answers(usize, u64),
     /// So many requests are left in flight, now that the drain is over.
     Drained(usize, u64, u32),
     /// Everything is to stop, and why.
@@ -221,34 +281,28 @@ impl Observed {
         Observed {
             units: (0..desired.units.len()).map(unit).collect(),
             generation: 1,
+            plane: PlaneState::default(),
             stopping: None,
             ready: false,
+            ended: None,
             operations: Vec::new(),
             notes: Vec::new(),
         }
     }
 
-    /// Whether callers are sent to `unit`, and every sidecar that calls it knows.
-    pub fn in_rotation(&self, desired: &Desired, unit: usize) -> bool {
-        self.units[unit].published && self.settled(desired, unit)
+    /// Whether callers are sent to `unit`.
+    pub fn in_rotation(&self, unit: usize) -> bool {
+        self.units[unit].rotation == Rotation::In
     }
 
-    /// Whether every sidecar that calls `unit` knows whether it is in rotation. A sidecar that is away does not
-    /// count: it starts with what is known then.
-    pub fn settled(&self, desired: &Desired, unit: usize) -> bool {
-        let changed = self.units[unit].changed;
-        let knows = |(at, f): (usize, &Unit)| {
-            !f.serves() || f.acked >= changed || !(desired.follows(at, unit) || at == unit)
-        };
-        self.units.iter().enumerate().all(knows)
+    /// Whether the sidecar of `unit` has to read its own file again.
+    pub fn behind(&self, unit: usize) -> bool {
+        self.units[unit].changed > self.units[unit].acked
     }
 
-    /// Whether the sidecar `follower` has to be told of something.
-    pub fn behind(&self, desired: &Desired, follower: usize) -> bool {
-        let acked = self.units[follower].acked;
-        let news =
-            |(at, u): (usize, &Unit)| u.changed > acked && (desired.follows(follower, at) || at == follower);
-        self.units.iter().enumerate().any(news)
+    /// Whether sidecars can be started: they need to know where the control plane is.
+    pub fn may_begin(&self) -> bool {
+        matches!(self.plane, PlaneState::There | PlaneState::Away)
     }
 
     /// Whether nothing of `unit` runs.
@@ -262,23 +316,29 @@ impl Observed {
         (0..self.units.len()).all(|unit| self.gone(unit))
     }
 
-    /// Why the environment could not be started, if that is so: which unit, and a sentence.
-    pub fn failed_start(&self, desired: &Desired) -> Option<(usize, String)> {
+    /// Why the environment could not be started, if that is so: by which unit, if by one, and a sentence.
+    pub fn failed_start(&self, desired: &Desired) -> Option<(Option<usize>, String)> {
         if self.ready {
             return None;
+        }
+        if let PlaneState::Closed(why) = &self.plane {
+            return Some((None, why.clone()));
         }
         self.units.iter().enumerate().find_map(|(at, unit)| {
             let name = &desired.units[at].name;
             let why = unit.reason.as_deref().unwrap_or("no-reason");
             if unit.app == App::Failed {
-                return Some((at, format!("the job {name} failed ({why})")));
+                return Some((Some(at), format!("the job {name} failed ({why})")));
             }
             let too_slow = why == "startup-too-slow" && unit.app_failures > 0;
             if unit.app_failures >= FAILED_STARTS || too_slow {
-                return Some((at, format!("{name} does not start ({why})")));
+                return Some((Some(at), format!("{name} does not start ({why})")));
+            }
+            if unit.refusals >= FAILED_STARTS {
+                return Some((None, format!("the control plane does not take {name} ({why})")));
             }
             let failed = unit.sidecar_failures >= FAILED_STARTS;
-            failed.then(|| (at, format!("the sidecar of {name} does not start ({why})")))
+            failed.then(|| (Some(at), format!("the sidecar of {name} does not start ({why})")))
         })
     }
 
@@ -304,6 +364,16 @@ impl Observed {
             }
             Fact::NotAlive(at, run, why) => self.on_not_alive(at, run, why),
             Fact::AppExited(at, run, exit) => self.on_app_exit(at, run, exit, desired, now),
+            Fact::Joined => self.on_joined(),
+            Fact::NotAdmitted(why) => self.on_not_admitted(why),
+            Fact::PlaneAway(why) => self.on_plane_away(why),
+            Fact::PlaneBack => self.on_plane_back(),
+            Fact::Registered(at, wish, settled) => self.on_registered(at, wish, &settled),
+            Fact::Deregistered(at, wish, settled) => self.on_deregistered(at, wish, &settled),
+            Fact::Waiting(at, wish, waiting) => self.on_waiting(at, wish, &waiting, desired),
+            Fact::RegistrationRefused(at, wish, word, text) => {
+                self.on_registration_refused(at, wish, &word, text);
+            }
             Fact::Acked(at, run, generation) => {
                 if let Some(unit) = self.sidecar(at, run) {
                     unit.acked = unit.acked.max(generation);
@@ -312,9 +382,14 @@ impl Observed {
             }
             Fact::ReloadRefused(at, run, generation, why) => self.on_refused(at, run, generation, why),
             Fact::ReloadLate(at, run) => self.on_late(at, run, now),
+            Fact::Answers(at, run) => {
+                if let Some(unit) = self.sidecar(at, run) {
+                    unit.late = false;
+                }
+            }
             Fact::Drained(at, run, left) => self.on_drained(at, run, left),
         }
-        self.note_arrivals(desired);
+        self.note_ready();
     }
 
     fn sidecar(&mut self, at: usize, run: u64) -> Option<&mut Unit> {
@@ -420,12 +495,23 @@ impl Observed {
         unit.spared = false;
         let told = matches!(was, App::Stopping(_, _));
         let asked = told && (unit.wanted == Wanted::Restart || stopping);
+        if service.end == End::Stop && unit.wanted == Wanted::Run {
+            self.ended.get_or_insert(exit);
+        }
         // Nobody asked for its end, but it was told to: it did not pass its startup probe.
         let too_slow = told && !asked;
         if asked {
             self.note("stopped", at, Some(&exit.word()), format!("its app ended by {exit}, as asked"));
             return;
         }
+        if service.end == End::Stop {
+            let unit = &mut self.units[at];
+            unit.app = App::Done;
+            unit.reason = Some(exit.word());
+            self.note("exited", at, Some(&exit.word()), format!("its app ended by {exit}"));
+            return;
+        }
+        let Some(unit) = self.app(at, run) else { return };
         if service.kind == Kind::Job && exit == Exit::Code(0) {
             unit.app = App::Done;
             unit.been_ready = true;
@@ -494,143 +580,13 @@ impl Observed {
         }
     }
 
-    /// Notes who has come into rotation, in the eyes of all, by the latest news.
-    fn note_arrivals(&mut self, desired: &Desired) {
-        for at in 0..self.units.len() {
-            if self.units[at].reason.as_deref() == Some("entering") && self.in_rotation(desired, at) {
-                self.units[at].reason = None;
-                self.units[at].been_ready = true;
-                self.note("in-rotation", at, None, "every caller knows of it");
-            }
-        }
+    /// Notes that everything has been there once.
+    fn note_ready(&mut self) {
         if !self.ready && self.stopping.is_none() && self.units.iter().all(|u| u.been_ready) {
             self.ready = true;
             let text = "every instance has been in rotation, every job is done".into();
             self.notes.push(Note { kind: "environment-ready", unit: None, reason: None, text });
         }
-    }
-
-    /// What a decided action changes here, before it is carried out.
-    pub fn apply(&mut self, action: &Action, desired: &Desired, now: Moment) {
-        match action {
-            Action::StartSidecar(at) => self.apply_start_sidecar(*at, now),
-            Action::StopSidecar(at) => self.units[*at].sidecar = Sidecar::Stopping(now, Killed::No),
-            Action::KillSidecar(at, why) => {
-                self.units[*at].sidecar = Sidecar::Stopping(now, Killed::Yes);
-                self.note("killed", *at, Some(why), "its sidecar was killed");
-            }
-            Action::StartApp(at) => self.apply_start_app(*at, now),
-            Action::StopApp(at, why) => {
-                self.units[*at].app = App::Stopping(now, Killed::No);
-                self.units[*at].reason = Some((*why).into());
-                self.note("stopping", *at, Some(why), "its app was told to end");
-            }
-            Action::KillApp(at) => {
-                let was = std::mem::replace(&mut self.units[*at].app, App::Stopping(now, Killed::Yes));
-                let since = if let App::Stopping(since, _) = was { since } else { now };
-                let text =
-                    format!("its app did not end within {} ms of SIGTERM", since.until(now).as_millis());
-                self.note("killed", *at, Some("grace-over"), text);
-            }
-            Action::Enter(at) => {
-                self.publish(*at, true);
-                self.units[*at].reason = Some("entering".into());
-                self.note_arrivals(desired);
-            }
-            Action::Leave(at, why) => {
-                self.publish(*at, false);
-                self.units[*at].reason = Some(why.clone());
-                self.note("out-of-rotation", *at, Some(why), "callers are told not to use it");
-            }
-            Action::Publish(at) => self.units[*at].sent = Some(self.generation),
-            Action::Drain(at) => self.units[*at].drain = Drain::Asked,
-            Action::Restart(at, why) => {
-                self.units[*at].wanted = Wanted::Restart;
-                self.note("restarting", *at, Some(why), "it is taken out, stopped and started again");
-            }
-            Action::Spare(at) => {
-                self.units[*at].spared = true;
-                let text = "it hangs, but no other instance could take its requests: it is left alone";
-                self.note("spared", *at, Some("last-instance"), text);
-            }
-            Action::Renew(at) => {
-                let unit = &mut self.units[*at];
-                unit.wanted = Wanted::Run;
-                unit.drain = Drain::No;
-                if unit.app != App::None {
-                    unit.app = App::Absent(now);
-                }
-                unit.sidecar = Sidecar::Absent(now);
-                // A sidecar that could not come back beside its running app may have lost its ports.
-                unit.new_ports |= unit.sidecar_failures >= FAILED_STARTS;
-            }
-            Action::Begin(op) => self.apply_begin(*op, desired, now),
-            Action::Advance(op) => self.apply_advance(*op, desired, now),
-            Action::Abandon(op, why) => self.apply_abandon(*op, why, now),
-        }
-    }
-
-    fn publish(&mut self, at: usize, published: bool) {
-        self.generation += 1;
-        self.units[at].published = published;
-        self.units[at].changed = self.generation;
-    }
-
-    fn apply_start_sidecar(&mut self, at: usize, now: Moment) {
-        let generation = self.generation;
-        let unit = &mut self.units[at];
-        unit.sidecar = Sidecar::Starting(now);
-        unit.sidecar_run += 1;
-        unit.acked = generation;
-        unit.sent = None;
-        unit.drain = Drain::No;
-        if unit.sidecar_run > 1 {
-            self.note("restarted", at, None, "its sidecar was started again");
-        }
-    }
-
-    fn apply_start_app(&mut self, at: usize, now: Moment) {
-        if self.units[at].new_ports {
-            // Its own sidecar has to learn where the app is now.
-            self.publish(at, false);
-        }
-        let unit = &mut self.units[at];
-        unit.app = App::Starting(now);
-        unit.app_run += 1;
-        if unit.app_run > 1 {
-            unit.app_restarts += 1;
-            self.note("restarted", at, None, "its app is started again");
-        }
-    }
-
-    fn apply_begin(&mut self, op: usize, desired: &Desired, now: Moment) {
-        let operation = &mut self.operations[op];
-        let Some(at) = operation.queue.pop_front() else { return };
-        operation.current = Some((at, now));
-        operation.progress.push((now, format!("{} is restarted", desired.units[at].name)));
-        self.apply(&Action::Restart(at, "asked"), desired, now);
-    }
-
-    fn apply_advance(&mut self, op: usize, desired: &Desired, now: Moment) {
-        let operation = &mut self.operations[op];
-        if let Some((at, since)) = operation.current.take() {
-            operation.done += 1;
-            let took = since.until(now).as_millis();
-            let (done, total, name) = (operation.done, operation.total, &desired.units[at].name);
-            operation.progress.push((now, format!("{name} is back after {took} ms ({done}/{total})")));
-        }
-        if operation.queue.is_empty() {
-            operation.ended = Some(Ended::Done);
-        }
-    }
-
-    fn apply_abandon(&mut self, op: usize, why: &str, now: Moment) {
-        let operation = &mut self.operations[op];
-        operation.ended = Some(Ended::Failed);
-        operation.progress.push((now, format!("given up: {why}")));
-        let text = format!("the restart was given up: {why}");
-        let note = Note { kind: "operation-failed", unit: None, reason: Some("given-up".into()), text };
-        self.notes.push(note);
     }
 }
 
@@ -647,10 +603,14 @@ impl Unit {
             app_failures: 0,
             app_restarts: 0,
             liveness_failures: 0,
-            published: false,
+            rotation: Rotation::Out,
+            wish: 0,
+            refusals: 0,
+            late: false,
             changed: 0,
             acked: 0,
             sent: None,
+            halt: None,
             drain: Drain::No,
             wanted: Wanted::Run,
             been_ready: false,
@@ -658,6 +618,11 @@ impl Unit {
             spared: false,
             new_ports: false,
         }
+    }
+
+    /// Whether callers are sent to it, or are about to be.
+    pub fn published(&self) -> bool {
+        matches!(self.rotation, Rotation::Entering | Rotation::In)
     }
 
     /// Whether its sidecar serves.

@@ -1,20 +1,25 @@
 //! What to do next, from what should be, what is, and the time: pure, so that each rule is a line in a table test.
 //!
 //! An instance's life, in the order in which it is decided here:
-//! sidecar ready → app started → startup probe passed → in rotation (every caller's sidecar has confirmed).
-//! And its end, in reverse: out of rotation (confirmed) → drained → SIGTERM, grace, SIGKILL → sidecar last.
+//! sidecar ready → app started → startup probe passed → registered → in rotation (every follower has adopted it).
+//! And its end, in reverse: deregistered (no follower has it any more) → drained → SIGTERM → SIGKILL → sidecar last.
+//!
+//! A stop has **one deadline**, `stop-grace` after it was decided: then comes SIGKILL. Followers have until half of it
+//! to adopt the removal, the last requests until three quarters, and SIGTERM is sent at seven eighths at the latest,
+//! so that an app always has its own time, however slow everybody else is. With 10 s: 5 s, 7.5 s, 8.75 s, 10 s; each
+//! step begins when the one before it is over, which usually takes milliseconds.
 //!
 //! Restarts that nobody needs at once (asked for, or for hanging) are held back while another instance of the
 //! service is out of rotation: an instance that is slow under load is not helped by taking its neighbour away.
 
 use crate::desired::{Desired, Kind, Service};
-use crate::observed::{App, Drain, Killed, Observed, Operation, Sidecar, Unit, Wanted};
+use crate::observed::{App, Drain, Killed, Observed, Operation, Rotation, Sidecar, Unit, Wanted};
 use model::Moment;
 use std::time::Duration;
 
 /// A sidecar says `ready` within this, or is killed: it has nothing to do but to read a file and to listen.
 pub const SIDECAR_START: Duration = Duration::from_secs(10);
-/// How much longer than its app's grace a sidecar may take to end.
+/// How long a sidecar may take to end once nothing is left for it to do.
 pub const SIDECAR_GRACE: Duration = Duration::from_secs(2);
 /// The edge may finish requests for so long when it is stopped.
 pub const EDGE_GRACE: Duration = Duration::from_secs(10);
@@ -39,12 +44,16 @@ pub enum Action {
     StopApp(usize, &'static str),
     /// SIGKILL to the app and all that it started.
     KillApp(usize),
-    /// From now on callers are sent to it.
+    /// Its app is to be stopped: its deadline counts from now.
+    Halt(usize),
+    /// Ask the control plane to register it: callers are sent to it.
     Enter(usize),
-    /// From now on callers are not sent to it, and why.
+    /// Ask the control plane to take it out, and why.
     Leave(usize, String),
-    /// Tell the sidecar what is known now.
+    /// Have the sidecar read its own file again.
     Publish(usize),
+    /// Ask the sidecar whether it lives.
+    Ask(usize),
     /// Let the sidecar finish its app's requests and refuse others.
     Drain(usize),
     /// Stop it and start it again, and why.
@@ -61,6 +70,22 @@ pub enum Action {
     Abandon(usize, String),
 }
 
+/// The steps of a stop, in eighths of its grace: how long followers, and the last requests, are waited for, and when
+/// SIGTERM is sent at the latest.
+const SETTLED_BY: u32 = 4;
+const DRAINED_BY: u32 = 6;
+const TERM_BY: u32 = 7;
+
+/// How long the last requests of a stop that was decided at `halt` may take from now on.
+pub fn drain_time(grace: Duration, halt: Moment, now: Moment) -> Duration {
+    now.until(halt.after(grace * DRAINED_BY / 8))
+}
+
+/// How long followers may take to adopt the removal of an instance whose stop was decided at `halt`.
+pub fn settle_time(grace: Duration, halt: Moment, now: Moment) -> Duration {
+    now.until(halt.after(grace * SETTLED_BY / 8))
+}
+
 /// What to do now, and when to ask again at the latest if nothing happens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
@@ -75,6 +100,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Moment) -> Plan {
     let mut view = View { desired, observed, now, wake: Moment::NEVER };
     let mut actions: Vec<Action> = (0..observed.units.len()).filter_map(|at| view.unit(at)).collect();
     actions.extend(view.publish());
+    actions.extend((0..observed.units.len()).filter(|at| observed.units[*at].late).map(Action::Ask));
     if observed.stopping.is_none() {
         // One of the two, or two instances might be taken at once.
         actions.extend(view.operation().or_else(|| view.liveness()));
@@ -131,7 +157,8 @@ impl View<'_> {
                 if lost {
                     return Some(Action::Restart(at, "sidecar-gone"));
                 }
-                return self.passed(from, Duration::ZERO).then_some(Action::StartSidecar(at));
+                let may = self.observed.may_begin() && self.passed(from, Duration::ZERO);
+                return may.then_some(Action::StartSidecar(at));
             }
             Sidecar::Starting(since) if self.passed(since, SIDECAR_START) => {
                 return Some(Action::KillSidecar(at, "startup-too-slow"));
@@ -161,7 +188,7 @@ impl View<'_> {
     }
 
     fn enters(&self, unit: &Unit, service: &Service) -> bool {
-        service.kind == Kind::Service && unit.serves() && !unit.published
+        service.kind == Kind::Service && unit.serves() && !unit.published()
     }
 
     /// A first start waits until each service that it calls has an instance in rotation. Later ones do not: who is
@@ -178,33 +205,41 @@ impl View<'_> {
             None | Some("entering") => "sidecar-gone".into(),
             Some(why) => why.into(),
         };
-        (unit.published && !there).then(|| Action::Leave(at, why()))
+        (unit.published() && !there).then(|| Action::Leave(at, why()))
     }
 
     fn stop(&mut self, at: usize, unit: &Unit, why: &'static str) -> Option<Action> {
-        if unit.published {
+        let Some(halt) = unit.halt.or(if unit.app_runs() { None } else { Some(self.now) }) else {
+            return Some(Action::Halt(at));
+        };
+        if unit.published() {
             return Some(Action::Leave(at, why.into()));
         }
         let grace = self.desired.service(at).map_or(EDGE_GRACE, |service| service.stop_grace);
+        let leaving = unit.rotation == Rotation::Leaving;
         match unit.app {
             App::Starting(_) => Some(Action::StopApp(at, why)),
-            App::Up(_) if !self.observed.settled(self.desired, at) => None,
+            App::Up(_) if leaving && !self.passed(halt, grace * SETTLED_BY / 8) => None,
             App::Up(_) if unit.serves() && unit.drain == Drain::No && self.is_called(at) => {
                 Some(Action::Drain(at))
             }
-            App::Up(_) if unit.serves() && unit.drain == Drain::Asked => None,
+            App::Up(_) if unit.drain == Drain::Asked && unit.serves() => {
+                self.passed(halt, grace * TERM_BY / 8).then_some(Action::StopApp(at, why))
+            }
             App::Up(_) => Some(Action::StopApp(at, why)),
-            App::Stopping(since, Killed::No) => self.passed(since, grace).then_some(Action::KillApp(at)),
+            App::Stopping(_, Killed::No) => self.passed(halt, grace).then_some(Action::KillApp(at)),
             App::Stopping(_, Killed::Yes) => None,
-            App::None | App::Absent(_) | App::Done | App::Failed => self.stop_sidecar(at, unit, grace),
+            App::None | App::Absent(_) | App::Done | App::Failed => self.stop_sidecar(at, unit),
         }
     }
 
-    fn stop_sidecar(&mut self, at: usize, unit: &Unit, grace: Duration) -> Option<Action> {
+    fn stop_sidecar(&mut self, at: usize, unit: &Unit) -> Option<Action> {
+        // Beside an app that is gone nothing is left to be finished; the edge has its own requests.
+        let grace = if unit.app == App::None { EDGE_GRACE + SIDECAR_GRACE } else { SIDECAR_GRACE };
         match unit.sidecar {
             Sidecar::Starting(_) | Sidecar::Ready(_) => Some(Action::StopSidecar(at)),
             Sidecar::Stopping(since, Killed::No) => {
-                self.passed(since, grace + SIDECAR_GRACE).then_some(Action::KillSidecar(at, "grace-over"))
+                self.passed(since, grace).then_some(Action::KillSidecar(at, "grace-over"))
             }
             Sidecar::Stopping(_, Killed::Yes) | Sidecar::Absent(_) => None,
         }
@@ -218,7 +253,7 @@ impl View<'_> {
     fn publish(&self) -> impl Iterator<Item = Action> {
         let due = |at: &usize| {
             let unit = &self.observed.units[*at];
-            unit.serves() && unit.sent.is_none() && self.observed.behind(self.desired, *at)
+            unit.serves() && unit.sent.is_none() && self.observed.behind(*at)
         };
         (0..self.observed.units.len()).filter(due).map(Action::Publish)
     }
@@ -251,7 +286,7 @@ impl View<'_> {
             return Some(Action::Abandon(op, format!("{name} does not start any more")));
         }
         let service = self.desired.service(at);
-        let usual = service.map_or(EDGE_GRACE, |s| s.startup.within + s.stop_grace * 2);
+        let usual = service.map_or(EDGE_GRACE, |s| s.startup.within + s.stop_grace);
         let late = self.passed(since, usual + OPERATION_SLACK);
         late.then(|| Action::Abandon(op, format!("{name} was not back in time")))
     }
@@ -264,7 +299,7 @@ impl View<'_> {
         match self.desired.service(at).map(|service| service.kind) {
             None => self.observed.units[at].serves(),
             Some(Kind::Job) => matches!(self.observed.units[at].app, App::Done | App::Failed),
-            Some(Kind::Service) => self.observed.in_rotation(self.desired, at),
+            Some(Kind::Service) => self.observed.in_rotation(at),
         }
     }
 
@@ -272,7 +307,7 @@ impl View<'_> {
     /// is lost.
     fn may_leave(&self, at: usize) -> bool {
         let Some(service) = self.desired.units[at].service else { return true };
-        let away = !self.observed.units[at].published;
+        let away = !self.observed.units[at].published();
         away || self.desired.instances(service).filter(|other| *other != at).all(|other| self.is_there(other))
     }
 

@@ -5,10 +5,19 @@
 //! that is the caller's decision, and [`PlaneError::is_lasting`] says whether it is of any use.
 
 use model::{InstanceName, ServiceName, Settings};
+use net::admin::{Request, Response};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+mod remote;
+
+pub use remote::{Remote, RemoteOptions};
 
 /// What comes of a call. It runs on the agent's own thread.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, PlaneError>> + 'a>>;
@@ -38,6 +47,49 @@ pub trait Plane: fmt::Debug {
 
     /// What the manifests say of these services.
     fn declare(&self, services: Vec<Declaration>) -> Answer<'_, ()>;
+}
+
+/// Opens the plane, in the folder in which the agent keeps its state, once that folder is the agent's own.
+pub type OpenPlane = Box<dyn FnOnce(&Path) -> Result<Seat, Box<dyn std::error::Error + Send + Sync>>>;
+
+/// Answers a request, or says that it has nothing at that path.
+pub type More = Rc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Option<Response>>>>>;
+
+/// A plane, with what comes with it.
+pub struct Seat {
+    /// The plane.
+    pub plane: Rc<dyn Plane>,
+    /// What an earlier run of this agent has learnt: enough to begin with while the plane is away.
+    pub known: Option<Joined>,
+    /// The file by which sidecars are known to the plane; none: nothing of that kind is needed.
+    pub credential: Option<PathBuf>,
+    /// Answers requests for which the agent's own API has no route.
+    pub more: Option<More>,
+    /// What happens at the plane, for the agent's list of events.
+    pub news: Option<UnboundedReceiver<Told>>,
+    /// Something that people should hear at once.
+    pub remark: Option<String>,
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat").field("plane", &self.plane).finish_non_exhaustive()
+    }
+}
+
+/// Something that happened elsewhere in the environment.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// What, in one word.
+    pub kind: Cow<'static, str>,
+    /// Of which service.
+    pub service: Option<String>,
+    /// Of which instance.
+    pub instance: Option<String>,
+    /// Why, in one word.
+    pub reason: Option<String>,
+    /// A sentence.
+    pub text: String,
 }
 
 /// An agent is known to its plane.

@@ -2,6 +2,7 @@
 
 use crate::agent::Agent;
 use crate::terminal::Terminal;
+use crate::up::Purpose;
 use api::{Event, InstanceState};
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,6 +12,7 @@ use std::time::SystemTime;
 #[derive(Debug)]
 pub(crate) struct Progress {
     terminal: Terminal,
+    purpose: Purpose,
     /// A command has stdout then, and people look at what it says.
     has_command: bool,
     told: HashSet<String>,
@@ -19,8 +21,8 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Nothing was told yet.
-    pub(crate) fn begin(terminal: Terminal, command: &[String]) -> Progress {
-        Progress { terminal, has_command: !command.is_empty(), told: HashSet::new(), ready: false }
+    pub(crate) fn begin(terminal: Terminal, purpose: Purpose, command: &[String]) -> Progress {
+        Progress { terminal, purpose, has_command: !command.is_empty(), told: HashSet::new(), ready: false }
     }
 
     /// A line.
@@ -30,7 +32,11 @@ impl Progress {
 
     /// What is about to start.
     pub(crate) fn starting(&self, agent: &Agent) {
-        let (services, units) = (agent.desired.services.len(), agent.desired.units.len() - 1);
+        if self.purpose == Purpose::App {
+            return;
+        }
+        let services = agent.desired.services.len();
+        let units = agent.desired.units.iter().filter(|unit| unit.service.is_some()).count();
         self.say(&format!(
             "{}: {}, {}, each with its sidecar; logs in {}",
             agent.desired.name,
@@ -44,6 +50,9 @@ impl Progress {
     pub(crate) fn event(&mut self, agent: &Agent, event: &Event) {
         let who = event.instance.as_deref().unwrap_or_default();
         match event.kind.as_str() {
+            "plane-away" | "plane-back" => self.say(&event.text),
+            "registration-refused" | "not-settled" => self.say(&format!("{who}: {}", event.text)),
+            "exited" if self.purpose == Purpose::App => {}
             "in-rotation" | "done" if !self.ready => self.service_ready(agent, event),
             // What went wrong is told at any time; what goes its way only by `outrigger events`.
             "exited" | "failed" | "killed" | "sidecar-exited" | "reload-refused" | "spared" => {
@@ -55,6 +64,9 @@ impl Progress {
     }
 
     fn service_ready(&mut self, agent: &Agent, event: &Event) {
+        if self.purpose == Purpose::App {
+            return;
+        }
         let Some(name) = event.service.as_deref().filter(|name| !self.told.contains(*name)) else { return };
         let services = agent.services().services;
         let Some(service) = services.iter().find(|service| service.name == name) else { return };
@@ -76,17 +88,22 @@ impl Progress {
         if self.has_command {
             return;
         }
+        if self.purpose == Purpose::App {
+            return self.app_ready(agent);
+        }
         self.say("");
         if let Some(edge) = &environment.edge {
             self.say(&format!("  edge      {edge}"));
         }
-        self.say(&format!("  API       {}v1/instances", environment.api));
+        if agent.api.is_some() {
+            self.say(&format!("  API       {}v1/instances", environment.api));
+        }
         if let (Some(outbound), Some(service)) = (&environment.outbound, called(agent)) {
             self.say(&format!("  by name   curl -x {outbound} http://{service}/"));
         }
-        let api = match agent.api.to_string() {
-            address if address == api::DEFAULT_ADDRESS => String::new(),
-            address => format!(" --api {address}"),
+        let api = match agent.api.map(|api| api.to_string()) {
+            Some(address) if address != api::DEFAULT_ADDRESS => format!(" --api {address}"),
+            _ => String::new(),
         };
         let example = agent.desired.units.iter().find(|unit| unit.service.is_some());
         let example = example.map_or("NAME", |unit| unit.name.as_str());
@@ -98,6 +115,21 @@ impl Progress {
         self.say("");
         // For scripts: the one line on stdout.
         self.terminal.data(&format!("ready: {url}"));
+    }
+
+    /// The app can be called: where.
+    fn app_ready(&self, agent: &Agent) {
+        let unit = agent.desired.units.iter().zip(&agent.hands.addresses).find(|(u, _)| u.service.is_some());
+        let Some((unit, addresses)) = unit else { return };
+        let service = unit.service.and_then(|index| agent.desired.services.get(index));
+        if let (Some(service), Some(inbound)) = (service, addresses.inbound) {
+            let environment = agent.hands.joined.as_ref().map_or("", |joined| &joined.environment);
+            self.say(&format!(
+                "{} is in rotation: others in {environment} call it by the name {}, its sidecar listens at \
+                 http://{inbound}/ and tells about itself at http://{}/",
+                unit.name, service.name, addresses.admin
+            ));
+        }
     }
 
     /// The environment does not start.
@@ -116,7 +148,10 @@ impl Progress {
 
     /// A stop was asked for.
     pub(crate) fn stopping(&self) {
-        self.say("stopping, callers before those that they call; once more to kill at once");
+        self.say(match self.purpose {
+            Purpose::App => "stopping: first nobody calls it any more; once more to kill at once",
+            _ => "stopping, callers before those that they call; once more to kill at once",
+        });
     }
 }
 

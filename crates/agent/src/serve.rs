@@ -1,6 +1,7 @@
 //! The agent's API: reads a request, answers from the agent's state, and holds an answer back while there is nothing.
 
 use crate::agent::Agent;
+use crate::plane::More;
 use api::{Problem, Query, Route, encode};
 use net::admin::{Request, Response};
 use std::cell::RefCell;
@@ -12,10 +13,19 @@ use tokio::time::{Instant, timeout_at};
 /// Lines of a log where it is not said how many.
 const LINES: u64 = 200;
 
-/// Answers `request`. `poke` wakes the agent's loop when something was asked of it.
-pub(crate) async fn answer(agent: Rc<RefCell<Agent>>, poke: Rc<Notify>, request: Request) -> Response {
+/// Answers `request`. `poke` wakes the agent's loop when something was asked of it; `more` has what is not found here.
+pub(crate) async fn answer(
+    agent: Rc<RefCell<Agent>>,
+    poke: Rc<Notify>,
+    more: Option<More>,
+    request: Request,
+) -> Response {
     let Some(route) = Route::parse(&request.path, &request.query) else {
-        return problem(404, "unknown-path", format!("there is nothing at {}", request.path));
+        let nothing = problem(404, "unknown-path", format!("there is nothing at {}", request.path));
+        return match more {
+            Some(more) => more(request).await.unwrap_or(nothing),
+            None => nothing,
+        };
     };
     if request.method != route.method() {
         return problem(405, "wrong-method", format!("{} is for {}", request.path, route.method()));

@@ -62,7 +62,7 @@ impl StateFolder {
     /// As [`StateError`] says.
     pub(crate) fn take(path: &Path, run: String) -> Result<StateFolder, StateError> {
         let unusable = |error| StateError::Unusable(path.to_owned(), error);
-        for folder in ["snapshots", "logs"] {
+        for folder in ["snapshots", "logs", "known"] {
             fs::create_dir_all(path.join(folder)).map_err(unusable)?;
         }
         let path = path.canonicalize().map_err(unusable)?;
@@ -84,6 +84,19 @@ impl StateFolder {
     /// The file of a unit's snapshot.
     pub(crate) fn snapshot(&self, unit: &str) -> PathBuf {
         self.path.join("snapshots").join(format!("{unit}.json"))
+    }
+
+    /// The file of what a unit's sidecar last knew of others.
+    pub(crate) fn known(&self, unit: &str) -> PathBuf {
+        self.path.join("known").join(format!("{unit}.json"))
+    }
+
+    /// Removes what sidecars of an earlier run knew of others.
+    pub(crate) fn forget_known(&self) {
+        // What cannot be removed a sidecar sets right as soon as it hears of the control plane.
+        for entry in fs::read_dir(self.path.join("known")).into_iter().flatten().flatten() {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 
     /// The folder of the logs.

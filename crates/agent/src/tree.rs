@@ -42,6 +42,15 @@ pub(crate) struct Signs {
     pub(crate) marks: Vec<String>,
 }
 
+/// What this machine is called, in a form that fits into names; empty if it has no such name.
+pub fn machine() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().to_lowercase();
+    let first = name.trim().split('.').next().unwrap_or_default();
+    let fits = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
+    let fitted: String = first.chars().map(fits).take(20).collect();
+    fitted.trim_matches('-').to_owned()
+}
+
 /// The process `pid`, if it exists.
 pub(crate) fn identify(pid: u32) -> Option<Id> {
     let pid = i32::try_from(pid).ok()?;

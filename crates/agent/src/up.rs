@@ -1,15 +1,18 @@
 //! An environment's life on this machine: take the folder, start the guard, build, run until stopped, leave nothing.
 
-use crate::act::{Hands, News, mesh_variables, read};
+use crate::act::{Hands, News, Tools, mesh_variables, read};
 use crate::agent::Agent;
-use crate::child::{self, Input, Launch};
-use crate::desired::{Desired, Service};
+use crate::child::{self, Input, Launch, Words};
+use crate::desired::{Desired, Kind, Service};
 use crate::events::{Events, Happening};
+use crate::exit::Exit;
 use crate::guard::Guard;
 use crate::logs::{Logs, Show};
 use crate::observed::Fact;
+use crate::plane::{Declaration, OpenPlane, Told};
 use crate::ports;
 use crate::progress::Progress;
+use crate::registrar::{Introduction, Registrar};
 use crate::serve;
 use crate::state::{StateError, StateFolder};
 use crate::terminal::Terminal;
@@ -19,14 +22,14 @@ use rustix::process::Signal;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Arrivals, SignalKind, signal};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, channel};
 use tokio::task::LocalSet;
 
 /// A command that was told to end with the environment has so long before it is killed.
@@ -35,20 +38,34 @@ const COMMAND_GRACE: Duration = Duration::from_secs(5);
 const LAST_LINES: usize = 20;
 
 /// How to bring an environment up.
-#[derive(Clone, Debug)]
 pub struct Options {
     /// The binary that is also sidecar and guard.
     pub program: PathBuf,
     /// Where logs, events and snapshots are kept.
     pub state: PathBuf,
-    /// Where the API is to answer.
-    pub api: Wish,
+    /// Where the API is to answer; none: nowhere.
+    pub api: Option<Wish>,
     /// Where requests from outside are to come in; only if the environment has an edge.
     pub edge: Option<Wish>,
     /// Run when all is ready; empty: run until stopped.
     pub command: Vec<String>,
     /// Whether to show what apps write.
     pub show_apps: bool,
+    /// Opens the control plane that is told who may be called.
+    pub plane: OpenPlane,
+    /// What this is all for.
+    pub purpose: Purpose,
+}
+
+/// What an agent is there for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// A whole environment, with its control plane in this process.
+    Environment,
+    /// A node's part of an environment that a control plane elsewhere steers.
+    Node,
+    /// One app of such an environment.
+    App,
 }
 
 /// An address that is wished for.
@@ -79,6 +96,9 @@ pub enum UpError {
         /// What the operating system said.
         why: io::Error,
     },
+    /// The control plane cannot be opened.
+    #[error("{0}")]
+    Plane(Box<dyn std::error::Error + Send + Sync>),
     /// The guard does not start.
     #[error("the guard `{0} guard` does not start: {1}")]
     Guard(PathBuf, io::Error),
@@ -111,32 +131,82 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     // Orphans of apps come to us, and so can be found and ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|e| UpError::System("orphans cannot be taken in", e.into()))?;
+    let Options { program, state, api, edge, command, show_apps, plane, purpose } = options;
     let run = format!("{:016x}", net::random::seed());
-    let state = StateFolder::take(&options.state, run)?;
+    let state = StateFolder::take(&state, run)?;
     state.found.iter().for_each(|found| terminal.say(found));
-    let (listener, api) = listen(options.api, &terminal).await?;
-    let edge = desired.edge.as_ref().map(|edge| options.edge.unwrap_or(Wish::OrNext(edge.listen)));
+    if purpose == Purpose::Environment {
+        // The control plane starts with it: what sidecars knew of an earlier run is of no use.
+        state.forget_known();
+    }
+    let seat = plane(&state.path).map_err(UpError::Plane)?;
+    seat.remark.iter().for_each(|remark| terminal.say(remark));
+    let listener = match api {
+        Some(wish) => Some(listen(wish, &terminal).await?),
+        None => None,
+    };
+    let api = listener.as_ref().map(|(_, address)| *address);
+    let edge = desired.edge.as_ref().map(|known| edge.unwrap_or(Wish::OrNext(known.listen)));
     let edge = edge.map(|wish| place(wish, "the edge", &terminal)).transpose()?;
-    state.tell(&api.to_string()).map_err(|e| StateError::Unusable(state.path.clone(), e))?;
-    let guard = Guard::begin(&options.program, &state.path, &state.run).await;
-    let guard = guard.map_err(|e| UpError::Guard(options.program.clone(), e))?;
+    let told = api.map_or("–".into(), |api| api.to_string());
+    state.tell(&told).map_err(|e| StateError::Unusable(state.path.clone(), e))?;
+    let guard = Guard::begin(&program, &state.path, &state.run).await;
+    let guard = guard.map_err(|e| UpError::Guard(program.clone(), e))?;
     let (sender, news) = channel(1024);
-    let logs = Logs::begin(&state.logs(), terminal.clone(), options.show_apps);
+    let logs = Logs::begin(&state.logs(), terminal.clone(), show_apps);
     let events = Events::begin(&state.path.join("events.jsonl"));
-    let hands = Hands::begin(options.program.clone(), state, &desired, edge, sender.clone())?;
-    let progress = Progress::begin(terminal, &options.command);
-    let agent = Rc::new(RefCell::new(Agent::begin(desired, hands, logs, events, api)));
+    let introduction = introduction(&desired, purpose);
+    let registrar = Registrar::begin(seat.plane, introduction, desired.units.len(), sender.clone());
+    let words = if purpose == Purpose::App { Words::Passed } else { Words::Kept };
+    let tools =
+        Tools { program: program.clone(), state, edge, registrar, credential: seat.credential, words };
+    let hands = Hands::begin(tools, &desired, sender.clone())?;
+    let progress = Progress::begin(terminal, purpose, &command);
+    let mut agent = Agent::begin(desired, hands, logs, events, api);
+    if let Some(known) = seat.known {
+        agent.on(News::Joined(known));
+    }
+    if let Some(told) = seat.news {
+        tokio::task::spawn_local(pass_on(told, sender.clone()));
+    }
+    let agent = Rc::new(RefCell::new(agent));
     let poke = Rc::new(Notify::new());
-    let (shared, poked) = (agent.clone(), poke.clone());
-    let handler = move |request| serve::answer(shared.clone(), poked.clone(), request);
-    let server = tokio::task::spawn_local(net::admin::serve(listener, handler));
+    if let Some((listener, _)) = listener {
+        let (shared, poked, more) = (agent.clone(), poke.clone(), seat.more);
+        let handler = move |request| serve::answer(shared.clone(), poked.clone(), more.clone(), request);
+        tokio::task::spawn_local(net::admin::serve(listener, handler));
+    }
     let command_asked = false;
     let mut life =
         Life { agent, guard, signals, news, sender, poke, progress, command: None, command_asked, status: 0 };
-    let status = life.run(&options).await;
-    server.abort();
+    let status = life.run(&program, &command).await;
+    let goodbye = life.agent.borrow().hands.registrar.goodbye();
+    goodbye.await;
     life.guard.dismiss().await;
     Ok(status)
+}
+
+/// What this agent says of itself when it joins.
+fn introduction(desired: &Desired, purpose: Purpose) -> Introduction {
+    let declared = |service: &&Service| service.kind == Kind::Service && service.is_declared;
+    let declaration = |service: &Service| Declaration {
+        service: service.name.clone(),
+        settings: service.for_callers.clone(),
+        author: service.folder.join("service.toml").display().to_string(),
+    };
+    Introduction {
+        services: desired.services.iter().filter(declared).map(declaration).collect(),
+        environment: (purpose == Purpose::Node).then(|| desired.name.clone()),
+    }
+}
+
+/// What happens at the control plane goes into the agent's list of events.
+async fn pass_on(mut told: UnboundedReceiver<Told>, to: Sender<News>) {
+    while let Some(told) = told.recv().await {
+        if to.send(News::Told(told)).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn listen(wish: Wish, terminal: &Terminal) -> Result<(TcpListener, SocketAddr), UpError> {
@@ -236,7 +306,7 @@ enum Wake {
 }
 
 impl Life {
-    async fn run(&mut self, options: &Options) -> u8 {
+    async fn run(&mut self, program: &Path, command: &[String]) -> u8 {
         self.happen("environment-starting", None, "the environment is being started");
         self.progress.starting(&self.agent.borrow());
         if !self.build().await {
@@ -250,8 +320,15 @@ impl Life {
                 self.happen("environment-stopped", None, "nothing of it runs any more");
                 return self.status;
             }
+            if let Some(exit) = self.agent.borrow().observed.ended {
+                self.status = status_of(exit);
+            }
+            if self.is_over() {
+                self.stop("app-ended");
+                continue;
+            }
             if !began {
-                began = self.began(options).await;
+                began = self.began(command).await;
                 if began && self.agent.borrow().observed.stopping.is_some() {
                     // The turn above knew nothing of it: what is to be done now is planned in the next.
                     continue;
@@ -266,10 +343,16 @@ impl Life {
                     }
                 }
                 Wake::ChildEnded => self.reap(),
-                Wake::GuardEnded => self.on_guard_ended(options).await,
+                Wake::GuardEnded => self.on_guard_ended(program).await,
                 Wake::CommandEnded(status) => self.on_command_ended(status),
             }
         }
+    }
+
+    /// Whether an app has ended whose end is that of everything.
+    fn is_over(&self) -> bool {
+        let observed = &self.agent.borrow().observed;
+        observed.ended.is_some() && observed.stopping.is_none()
     }
 
     async fn next(&mut self, wake: model::Moment) -> Wake {
@@ -309,7 +392,7 @@ impl Life {
             match &next {
                 News::Came(id) => drop(self.guard.add(*id).await),
                 News::Went(id) => drop(self.guard.remove(*id).await),
-                News::Fact(_) | News::Line(..) => {}
+                News::Fact(_) | News::Line(..) | News::Joined(_) | News::Told(_) => {}
             }
             let may_plan = self.agent.borrow_mut().on(next);
             news = if may_plan { None } else { self.news.try_recv().ok() };
@@ -317,7 +400,7 @@ impl Life {
     }
 
     /// Whether the start is over: ready and told, or failed and being stopped.
-    async fn began(&mut self, options: &Options) -> bool {
+    async fn began(&mut self, command: &[String]) -> bool {
         let (ready, failed, stopping) = {
             let agent = self.agent.borrow();
             let observed = &agent.observed;
@@ -329,22 +412,24 @@ impl Life {
         }
         if ready && !stopping {
             self.progress.ready(&self.agent.borrow());
-            if !options.command.is_empty() {
-                self.start_command(&options.command).await;
+            if !command.is_empty() {
+                self.start_command(command).await;
             }
         }
         ready || stopping
     }
 
-    fn fail(&mut self, at: usize, why: &str) {
-        let words = {
-            let agent = self.agent.borrow();
-            let name = agent.desired.units[at].name.to_string();
-            let app = agent.logs.tail(&name, LAST_LINES);
-            let name = if app.is_empty() { format!("{name}.sidecar") } else { name };
-            (agent.logs.tail(&name, LAST_LINES), agent.logs.path(&name))
-        };
-        self.progress.failed(why, &words.0, &words.1);
+    fn fail(&mut self, at: Option<usize>, why: &str) {
+        match at {
+            None => self.progress.say(&format!("✗ {why}")),
+            Some(at) => {
+                let agent = self.agent.borrow();
+                let name = agent.desired.units[at].name.to_string();
+                let app = agent.logs.tail(&name, LAST_LINES);
+                let name = if app.is_empty() { format!("{name}.sidecar") } else { name };
+                self.progress.failed(why, &agent.logs.tail(&name, LAST_LINES), &agent.logs.path(&name));
+            }
+        }
         self.happen("environment-failed", Some("start-failed"), why);
         self.status = 1;
         self.stop("start-failed");
@@ -358,6 +443,7 @@ impl Life {
 
     fn happen(&mut self, kind: &'static str, reason: Option<&str>, text: &str) {
         let reason = reason.map(str::to_owned);
+        let kind = kind.into();
         let happening = Happening { kind, reason, text: text.into(), ..Happening::default() };
         self.agent.borrow_mut().happen(happening);
     }
@@ -393,12 +479,12 @@ impl Life {
         tree::reap_orphans(&known);
     }
 
-    async fn on_guard_ended(&mut self, options: &Options) {
+    async fn on_guard_ended(&mut self, program: &Path) {
         let (path, run, running) = {
             let hands = &self.agent.borrow().hands;
             (hands.state.path.clone(), hands.state.run.clone(), hands.running())
         };
-        match Guard::begin(&options.program, &path, &run).await {
+        match Guard::begin(program, &path, &run).await {
             Ok(guard) => {
                 self.guard = guard;
                 for id in running {
@@ -425,7 +511,7 @@ impl Life {
             command.envs(
                 agent.hands.addresses.first().map(|a| mesh_variables(a.outbound)).into_iter().flatten(),
             );
-            command.env("OUTRIGGER_API", agent.api.to_string());
+            command.envs(agent.api.map(|api| ("OUTRIGGER_API", api.to_string())));
             let edge = agent.hands.addresses.first().and_then(|a| a.edge);
             command.envs(edge.map(|edge| ("OUTRIGGER_EDGE_URL", format!("http://{edge}"))));
         }
@@ -448,12 +534,7 @@ impl Life {
     fn on_command_ended(&mut self, status: io::Result<std::process::ExitStatus>) {
         let exit = child::exit(status);
         self.command = None;
-        self.status = match exit {
-            crate::exit::Exit::Code(code) => u8::try_from(code).unwrap_or(1),
-            // What shells say of a command that a signal ended.
-            crate::exit::Exit::Signal(signal) => u8::try_from(128 + signal).unwrap_or(1),
-            crate::exit::Exit::NotStarted => 1,
-        };
+        self.status = status_of(exit);
         self.happen("command-ended", Some(&exit.word()), "the command has ended");
         self.stop("command-ended");
     }
@@ -480,10 +561,11 @@ impl Life {
         self.progress.say(&format!("{}: {}", service.name, service.build.join(" ")));
         let launch = Launch {
             program: PathBuf::from(&service.build[0]),
-            arguments: service.build[1..].to_vec(),
+            arguments: service.build[1..].iter().map(Into::into).collect(),
             folder: service.folder.clone(),
             variables: service.variables.iter().map(|(k, v)| (k.clone(), v.into())).collect(),
             input: Input::Nothing,
+            words: Words::Kept,
         };
         let spawned = match child::spawn(&launch) {
             Ok(spawned) => spawned,
@@ -514,7 +596,7 @@ impl Life {
             self.agent.borrow_mut().on(news);
         }
         drop(self.guard.remove(id).await);
-        if status == crate::exit::Exit::Code(0) {
+        if status == Exit::Code(0) {
             return true;
         }
         self.build_failed(service, &name, &format!("ended by {status}"))
@@ -530,6 +612,15 @@ impl Life {
         self.happen("environment-failed", Some("build-failed"), &why);
         self.status = 1;
         false
+    }
+}
+
+/// What shells make of how a program ended.
+fn status_of(exit: Exit) -> u8 {
+    match exit {
+        Exit::Code(code) => u8::try_from(code).unwrap_or(1),
+        Exit::Signal(signal) => u8::try_from(128 + signal).unwrap_or(1),
+        Exit::NotStarted => 127,
     }
 }
 

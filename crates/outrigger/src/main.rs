@@ -4,6 +4,7 @@
 
 mod cli;
 mod drill;
+mod plane;
 
 use std::process::ExitCode;
 

@@ -5,15 +5,18 @@ use super::*;
 use crate::desired::tests::{environment, service};
 use crate::desired::{Liveness, Probe};
 use crate::exit::Exit;
-use crate::observed::{Ended, Fact};
+use crate::observed::{Ended, Fact, PlaneState};
+use crate::plane::Settled;
 
 /// An environment and the time.
 struct Play {
     desired: Desired,
     observed: Observed,
     now: Moment,
-    /// Units whose sidecar does not confirm what it is told.
+    /// Units whose sidecar does not adopt that others leave.
     deaf: Vec<usize>,
+    /// Whether the control plane does not answer.
+    away: bool,
     /// Units whose app does not heed SIGTERM.
     stubborn: Vec<usize>,
     /// Units whose app never answers its startup probe.
@@ -27,7 +30,10 @@ impl Play {
         let desired = environment(services);
         let observed = Observed::begin(&desired);
         let now = Moment::from_millis(1000);
-        Play { desired, observed, now, deaf: vec![], stubborn: vec![], mute: vec![] }
+        let mut play =
+            Play { desired, observed, now, deaf: vec![], away: false, stubborn: vec![], mute: vec![] };
+        play.tell(Fact::Joined);
+        play
     }
 
     /// Everything has come into rotation.
@@ -84,7 +90,19 @@ impl Play {
     fn answers(&self, action: &Action) -> Vec<Fact> {
         let sidecar = |at: usize| self.observed.units[at].sidecar_run;
         let app = |at: usize| self.observed.units[at].app_run;
+        let wish = |at: usize| self.observed.units[at].wish;
         match *action {
+            Action::Enter(_) | Action::Leave(..) if self.away => vec![],
+            Action::Enter(at) => vec![Fact::Registered(at, wish(at), Settled::Everywhere)],
+            Action::Leave(at, _) => {
+                let deaf = self.deaf.iter().filter(|deaf| self.observed.units[**deaf].serves());
+                let waiting: Vec<String> =
+                    deaf.map(|deaf| self.desired.units[*deaf].name.to_string()).collect();
+                match waiting.is_empty() {
+                    true => vec![Fact::Deregistered(at, wish(at), Settled::Everywhere)],
+                    false => vec![Fact::Waiting(at, wish(at), waiting)],
+                }
+            }
             Action::StartSidecar(at) => vec![Fact::SidecarReady(at, sidecar(at))],
             Action::StopSidecar(at) => {
                 vec![Fact::SidecarExited(at, sidecar(at), Exit::Code(0), String::new())]
@@ -98,7 +116,7 @@ impl Play {
                 vec![Fact::AppExited(at, app(at), TERM)]
             }
             Action::KillApp(at) => vec![Fact::AppExited(at, app(at), Exit::Signal(9))],
-            Action::Publish(at) if !self.deaf.contains(&at) => {
+            Action::Publish(at) => {
                 vec![Fact::Acked(at, sidecar(at), self.observed.units[at].sent.unwrap())]
             }
             Action::Drain(at) => vec![Fact::Drained(at, sidecar(at), 0)],
@@ -122,7 +140,7 @@ impl Play {
     }
 
     fn there(&self, name: &str) -> bool {
-        self.observed.in_rotation(&self.desired, self.unit(name))
+        self.observed.in_rotation(self.unit(name))
     }
 
     fn exits(&mut self, name: &str, exit: Exit) {
@@ -156,16 +174,11 @@ fn job(name: &str) -> Service {
 #[test]
 fn a_life_goes_in_order() {
     let mut play = Play::begin(vec![service("a", 1, &[])]);
-    assert_eq!(
-        play.run(),
-        ["StartSidecar edge", "StartSidecar a-1", "StartApp a-1", "Enter a-1", "Publish edge", "Publish a-1"]
-    );
+    assert_eq!(play.run(), ["StartSidecar edge", "StartSidecar a-1", "StartApp a-1", "Enter a-1"]);
     assert!(play.there("a-1") && play.observed.ready);
     play.tell(Fact::Stop("asked".into()));
-    assert_eq!(
-        play.run(),
-        ["StopSidecar edge", "Leave a-1", "Publish a-1", "Drain a-1", "StopApp a-1", "StopSidecar a-1"]
-    );
+    let end = ["StopSidecar edge", "Halt a-1", "Leave a-1", "Drain a-1", "StopApp a-1", "StopSidecar a-1"];
+    assert_eq!(play.run(), end);
     assert!(play.observed.all_gone());
 }
 
@@ -198,33 +211,172 @@ fn a_later_start_does_not_wait_for_those_it_calls() {
 }
 
 #[test]
+fn nothing_starts_before_the_control_plane_is_known() {
+    let mut play = Play::begin(vec![service("a", 1, &[])]);
+    play.observed.plane = PlaneState::Unknown;
+    assert!(play.run().is_empty());
+    play.tell(Fact::PlaneAway("connection refused".into()));
+    assert!(play.run().is_empty() && play.notes().contains(&("plane-away", None)));
+    play.tell(Fact::Joined);
+    assert!(!play.run().is_empty() && play.there("a-1"));
+}
+
+#[test]
+fn who_is_not_admitted_does_not_start_but_who_was_goes_on() {
+    let mut play = Play::begin(vec![service("a", 1, &[])]);
+    play.observed.plane = PlaneState::Unknown;
+    play.tell(Fact::NotAdmitted("the token is not known".into()));
+    assert!(play.run().is_empty());
+    assert_eq!(play.observed.failed_start(&play.desired), Some((None, "the token is not known".into())));
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    play.tell(Fact::NotAdmitted("the token is not known".into()));
+    assert!(play.run().is_empty() && play.there("a-1"));
+    assert!(play.notes().contains(&("plane-away", Some("not-admitted".into()))));
+}
+
+#[test]
+fn an_instance_that_the_plane_refuses_thrice_fails_the_start_only() {
+    for ready in [false, true] {
+        let mut play = Play::begin(vec![service("a", 1, &[])]);
+        play.away = true;
+        play.run();
+        play.observed.ready = ready;
+        for round in 0..3 {
+            assert!(play.observed.failed_start(&play.desired).is_none(), "{round}");
+            play.tell(Fact::RegistrationRefused(1, 1, "name-taken".into(), "b runs it".into()));
+            play.run();
+        }
+        let failed = play.observed.failed_start(&play.desired);
+        let why = "the control plane does not take a-1 (name-taken)".to_owned();
+        assert_eq!(failed, (!ready).then_some((None, why)));
+        play.tell(Fact::Registered(1, 1, Settled::Everywhere));
+        assert!(play.there("a-1") && play.observed.failed_start(&play.desired).is_none());
+    }
+}
+
+#[test]
 fn nobody_is_stopped_before_every_caller_knows() {
     let mut play = Play::up(vec![service("front", 2, &["back"]), service("back", 2, &[])]);
     play.deaf = vec![play.unit("front-2")];
-    play.tell(Fact::Restart(1, vec![play.unit("back-1")]));
+    let (back, deaf) = (play.unit("back-1"), play.unit("front-2"));
+    play.tell(Fact::Restart(1, vec![back]));
     let words = play.run();
-    assert!(words.contains(&"Leave back-1".into()) && !words.contains(&"Drain back-1".into()), "{words:?}");
-    // The deaf one is replaced; then nobody is left who does not know.
-    let deaf = play.unit("front-2");
+    assert_eq!(
+        words,
+        ["Begin #0", "Halt back-1", "Leave back-1", "Ask front-2"],
+        "the deaf one is asked whether it lives"
+    );
+    // It does not answer and is replaced; then nobody is left who does not know.
     play.tell(Fact::ReloadLate(deaf, play.observed.units[deaf].sidecar_run));
-    assert!(play.run().contains(&"Drain back-1".into()));
+    assert!(!play.run().contains(&"Drain back-1".into()));
     assert!(play.notes().contains(&("killed", Some("reload-late".into()))));
     play.deaf.clear();
+    let wish = play.observed.units[back].wish;
+    play.tell(Fact::Deregistered(back, wish, Settled::Everywhere));
+    assert!(play.run().contains(&"Drain back-1".into()));
     play.tell(Fact::SidecarExited(deaf, 1, Exit::Signal(9), String::new()));
     play.run();
     assert!(play.there("front-2") && play.there("back-1"));
 }
 
 #[test]
-fn who_refuses_what_it_is_told_holds_nobody_up() {
+fn who_lives_but_does_not_follow_is_left_alone_and_waited_for_until_half_of_the_grace() {
     let mut play = Play::up(vec![service("front", 1, &["back"]), service("back", 2, &[])]);
-    let front = play.unit("front-1");
+    let (front, back) = (play.unit("front-1"), play.unit("back-1"));
     play.deaf = vec![front];
-    play.tell(Fact::Restart(1, vec![play.unit("back-1")]));
+    play.tell(Fact::Restart(1, vec![back]));
     play.run();
-    let sent = play.observed.units[front].sent.unwrap();
-    play.tell(Fact::ReloadRefused(front, 1, sent, "line 1: no".into()));
-    assert!(play.run().contains(&"Drain back-1".into()));
+    play.tell(Fact::Answers(front, 1));
+    assert!(play.after(2_499).is_empty());
+    assert_eq!(play.after(1)[..2], ["Drain back-1", "StopApp back-1"]);
+    assert!(play.observed.units[front].serves());
+    // What the plane says after that is of no interest any more.
+    play.tell(Fact::Deregistered(back, 2, Settled::NotYet { waiting: vec!["front-1".into()] }));
+    assert!(play.after(10_000).is_empty() && play.there("back-1"));
+}
+
+#[test]
+fn a_stop_goes_on_without_the_control_plane_and_keeps_its_one_deadline() {
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    play.stubborn = vec![1];
+    play.away = true;
+    play.tell(Fact::PlaneAway("gone".into()));
+    play.tell(Fact::Stop("asked".into()));
+    assert_eq!(play.run(), ["StopSidecar edge", "Halt a-1", "Leave a-1"]);
+    // Its grace is 5 s. Requests are in flight, and the sidecar does not say when they are over.
+    play.now = play.now.after(Duration::from_millis(2_500));
+    assert_eq!(play.turn(), [Action::Drain(1)]);
+    assert_eq!(
+        drain_time(Duration::from_secs(5), play.observed.units[1].halt.unwrap(), play.now).as_millis(),
+        1_250
+    );
+    play.now = play.now.after(Duration::from_millis(1_874));
+    assert!(play.turn().is_empty());
+    assert_eq!(play.after(1), ["StopApp a-1"]);
+    assert!(play.after(624).is_empty());
+    assert_eq!(play.after(1), ["KillApp a-1", "StopSidecar a-1"], "5 s after the decision");
+}
+
+#[test]
+fn a_rolling_restart_does_not_go_on_while_the_plane_does_not_take_who_is_back() {
+    let mut play = Play::up(vec![service("a", 2, &[])]);
+    play.away = true;
+    play.tell(Fact::Restart(1, vec![1, 2]));
+    for _ in 0..10 {
+        play.after(5_000);
+    }
+    assert!(play.there("a-2") && !play.there("a-1"), "the other one still takes requests");
+    let wish = play.observed.units[1].wish;
+    play.tell(Fact::Registered(1, wish, Settled::Everywhere));
+    play.away = false;
+    play.run();
+    assert!(play.there("a-1") && play.there("a-2"));
+    assert_eq!(play.observed.operations[0].ended, Some(Ended::Done));
+}
+
+#[test]
+fn answers_to_earlier_wishes_mean_nothing() {
+    let mut play = Play::up(vec![service("a", 2, &[])]);
+    play.exits("a-1", Exit::Code(1));
+    play.run();
+    play.tell(Fact::Registered(1, 1, Settled::Everywhere));
+    assert!(!play.there("a-1"));
+    play.after(500);
+    assert!(play.there("a-1"));
+    play.tell(Fact::Deregistered(1, 2, Settled::Everywhere));
+    play.tell(Fact::RegistrationRefused(1, 2, "late".into(), String::new()));
+    play.tell(Fact::Deregistered(99, 2, Settled::Everywhere));
+    assert!(play.there("a-1") && play.run().is_empty());
+}
+
+#[test]
+fn an_app_whose_end_is_the_end_of_all_is_not_started_again() {
+    let mut play = Play::up(vec![Service { end: crate::desired::End::Stop, ..service("a", 1, &[]) }]);
+    play.exits("a-1", Exit::Code(3));
+    assert_eq!(play.run(), ["Leave a-1"]);
+    assert_eq!(play.observed.ended, Some(Exit::Code(3)));
+    assert!(play.after(60_000).is_empty());
+    // One that ends because it is asked to says how it ended, too.
+    let mut play = Play::up(vec![Service { end: crate::desired::End::Stop, ..service("a", 1, &[]) }]);
+    play.tell(Fact::Stop("interrupted".into()));
+    play.run();
+    assert_eq!(play.observed.ended, Some(TERM));
+    assert!(play.observed.all_gone());
+}
+
+#[test]
+fn a_sidecar_that_cannot_read_its_new_file_holds_nobody_up() {
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    play.observed.units[1].new_ports = true;
+    play.exits("a-1", Exit::Code(1));
+    play.now = play.now.after(Duration::from_millis(500));
+    let actions = play.turn();
+    assert!(actions.contains(&Action::Publish(1)), "{actions:?}");
+    play.tell(Fact::StartupPassed(1, 2));
+    assert!(play.turn().is_empty(), "callers come when its sidecar knows where it is");
+    let sent = play.observed.units[1].sent.unwrap();
+    play.tell(Fact::ReloadRefused(1, 1, sent, "line 1: no".into()));
+    assert!(play.run().contains(&"Enter a-1".into()));
     assert!(play.notes().contains(&("reload-refused", Some("refused".into()))));
 }
 
@@ -232,7 +384,7 @@ fn who_refuses_what_it_is_told_holds_nobody_up() {
 fn a_killed_app_is_out_at_once_and_comes_back_after_a_while() {
     let mut play = Play::up(vec![service("front", 1, &["a"]), service("a", 2, &[])]);
     play.exits("a-1", Exit::Signal(9));
-    assert_eq!(play.run(), ["Leave a-1", "Publish edge", "Publish a-1", "Publish front-1"]);
+    assert_eq!(play.run(), ["Leave a-1"]);
     assert!(play.after(499).is_empty());
     assert_eq!(plan(&play.desired, &play.observed, play.now).wake, play.now.after(Duration::from_millis(1)));
     assert_eq!(play.after(1)[..2], ["StartApp a-1", "Enter a-1"]);
@@ -533,16 +685,17 @@ fn whatever_happens_it_comes_to_rest_and_stops() {
             let unit = &play.observed.units[at];
             let (sidecar, app) = (unit.sidecar_run, unit.app_run);
             let alive = unit.app_runs();
-            match numbers.below(8) {
+            match numbers.below(9) {
                 0 if alive => {
                     play.tell(Fact::AppExited(at, app, Exit::Code(i32::from(at.is_multiple_of(2)))))
                 }
                 1 if unit.serves() => play.tell(Fact::SidecarExited(at, sidecar, TERM, "x".into())),
                 2 => play.tell(Fact::NotAlive(at, app, "x".into())),
                 3 if at > 0 => play.tell(Fact::Restart(step, vec![at])),
-                4 if unit.sent.is_some() => play.tell(Fact::ReloadLate(at, sidecar)),
+                4 if unit.serves() => play.tell(Fact::ReloadLate(at, sidecar)),
                 5 => play.deaf = vec![at],
                 6 => play.deaf.clear(),
+                7 => play.away = !play.away,
                 _ => play.stubborn = vec![at],
             }
             play.after(u64::try_from(numbers.below(2_000)).unwrap());
@@ -554,13 +707,7 @@ fn whatever_happens_it_comes_to_rest_and_stops() {
                 }
             }
         }
-        play.deaf.clear();
         play.tell(Fact::Stop("over".into()));
-        for at in 0..play.desired.units.len() {
-            if play.observed.units[at].sent.is_some() {
-                play.tell(Fact::Acked(at, play.observed.units[at].sidecar_run, play.observed.generation));
-            }
-        }
         for _ in 0..8 {
             play.after(10_000);
         }

@@ -3,6 +3,7 @@
 //! Every long flag has a twin in the environment, `--state-dir` is `OUTRIGGER_STATE_DIR`: [`command`] gives it to
 //! all of them, so that no flag can be without.
 
+mod agent;
 mod check;
 mod completions;
 mod drill;
@@ -14,6 +15,7 @@ mod logs;
 mod man;
 mod proxy;
 mod restart;
+mod run;
 mod schema;
 mod services;
 mod sidecar;
@@ -24,6 +26,7 @@ mod validate;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The runtime environment for microservices: sidecar proxy, control plane and agent in one.
@@ -37,6 +40,8 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Up(up::UpArgs),
+    Run(run::RunArgs),
+    Agent(agent::AgentArgs),
     Services(services::ServicesArgs),
     Instances(instances::InstancesArgs),
     Logs(logs::LogsArgs),
@@ -63,6 +68,8 @@ pub(crate) fn run() -> Outcome {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.command {
         Command::Up(args) => up::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Agent(args) => agent::run(args),
         Command::Services(args) => services::run(&args),
         Command::Instances(args) => instances::run(&args),
         Command::Logs(args) => logs::run(&args),
@@ -113,6 +120,23 @@ impl ApiArgs {
     fn client(&self) -> api::Client {
         api::Client::new(self.api)
     }
+}
+
+/// Which control plane is joined.
+#[derive(Args, Debug)]
+struct PlaneArgs {
+    /// Where the control plane's API answers: HOST:PORT.
+    #[arg(long, value_name = "ADDR", default_value = api::DEFAULT_ADDRESS, value_parser = host_and_port)]
+    control: String,
+    /// A file with a join token; needed the first time only.
+    #[arg(long, value_name = "FILE")]
+    join_token_file: Option<PathBuf>,
+}
+
+/// Checks that `text` is a host, or an IP address, and a port.
+fn host_and_port(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':').filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    parts.map(|_| text.to_owned()).ok_or_else(|| "write HOST:PORT".into())
 }
 
 /// How data is written to stdout.

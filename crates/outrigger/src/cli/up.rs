@@ -1,8 +1,9 @@
 //! `outrigger up DIR [-- CMD]`: an environment on this machine.
 
 use super::Outcome;
+use crate::plane;
 use agent::desired::Desired;
-use agent::{Options, Wish};
+use agent::{Options, Purpose, Wish};
 use anyhow::Context;
 use clap::Args;
 use std::net::SocketAddr;
@@ -49,10 +50,12 @@ pub(crate) fn run(args: UpArgs) -> Outcome {
     let options = Options {
         program: std::env::current_exe().context("the path of this program cannot be found")?,
         state: args.state_dir.unwrap_or_else(|| agent::default_folder(&desired.name)),
-        api: args.api.map_or_else(default_api, Wish::Exactly),
+        api: Some(args.api.map_or_else(default_api, Wish::Exactly)),
         edge: args.edge.map(Wish::Exactly),
         show_apps: !args.quiet && args.command.is_empty(),
         command: args.command,
+        plane: plane::within(desired.name.clone()),
+        purpose: Purpose::Environment,
     };
     Ok(ExitCode::from(agent::up(desired, options)?))
 }

@@ -1,0 +1,244 @@
+//! The control plane within `outrigger up`: on a thread of its own, and the agent speaks to it without a socket.
+
+use agent::plane::{
+    Answer, Declaration, Joined, More, OpenPlane, Plane, PlaneError, Registration, Seat, Settled, Told,
+};
+use anyhow::Context as _;
+use control::desk::Failed;
+use control::registry::{Command, Done, Owner, Refused, Registration as Entry, Rules};
+use model::{AgentName, InstanceName, ServiceName};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::rc::Rc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use wire::xds::Kind;
+use wire::xds::resource::endpoint_name;
+
+/// The name of the agent that has its control plane in its own process.
+const OWN: &str = "up";
+/// Where followers are served, or at the next free port after it.
+const DELIVERY: u16 = 7701;
+/// So many ports are tried.
+const PORTS: u16 = 1_000;
+
+/// Opens a control plane for `environment` when the agent has its folder.
+pub(crate) fn within(environment: String) -> OpenPlane {
+    Box::new(move |folder| begin(environment, folder).map_err(Into::into))
+}
+
+fn begin(environment: String, folder: &Path) -> anyhow::Result<Seat> {
+    let (tell, news) = mpsc::unbounded_channel();
+    let told = move |event: &api::Event| {
+        // Nobody listens any more: the environment has ended.
+        let _ = tell.send(told(event));
+    };
+    let options = control::Options {
+        // The agent writes them down, with its own.
+        keeps_events: false,
+        tell: Some(Box::new(told)),
+        ..control::Options::new(&*environment, folder)
+    };
+    let plane = control::Plane::open(options)?;
+    let listener = listen().context("followers of the control plane cannot be served")?;
+    let delivery = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel();
+    let served = plane.clone();
+    let thread = std::thread::Builder::new().name("control-plane".into());
+    let thread = thread.spawn(move || serve(&served, listener, stopped))?;
+    let session = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let agent = AgentName::new(OWN).expect("two lower-case letters make a name");
+    let owner = Owner { agent, session: u64::try_from(session).unwrap_or(u64::MAX) };
+    let answers = plane.clone();
+    let more: More = Rc::new(move |request| {
+        let plane = answers.clone();
+        Box::pin(async move { plane.answer(request).await })
+    });
+    let remark = (delivery.port() != DELIVERY)
+        .then(|| format!("sidecars follow the control plane at {delivery}, as port {DELIVERY} is taken"));
+    let end = End { stop: Some(stop), thread: Some(thread) };
+    let services = RefCell::default();
+    let own = Own { plane, owner, delivery, environment, services, _end: end };
+    Ok(Seat {
+        plane: Rc::new(own),
+        known: None,
+        credential: None,
+        more: Some(more),
+        news: Some(news),
+        remark,
+    })
+}
+
+fn listen() -> std::io::Result<TcpListener> {
+    let mut last = Err(std::io::ErrorKind::AddrInUse.into());
+    for port in DELIVERY..DELIVERY + PORTS {
+        last = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
+}
+
+/// The thread's life: serves followers until it is to stop.
+fn serve(plane: &control::Plane, listener: TcpListener, stopped: oneshot::Receiver<()>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return eprintln!("outrigger: the control plane does not start: {error}"),
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            served = plane.serve_delivery(listener) => {
+                if let Err(error) = served {
+                    eprintln!("outrigger: followers of the control plane cannot be served: {error}");
+                }
+            }
+            // Asked, or whoever could ask is gone.
+            _ = stopped => {}
+        }
+        plane.stop().await;
+    });
+}
+
+fn told(event: &api::Event) -> Told {
+    Told {
+        kind: event.kind.clone().into(),
+        service: event.service.clone(),
+        instance: event.instance.clone(),
+        reason: event.reason.clone(),
+        text: event.text.clone(),
+    }
+}
+
+/// The control plane of this process, as its agent sees it.
+#[derive(Debug)]
+struct Own {
+    plane: control::Plane,
+    owner: Owner,
+    delivery: SocketAddr,
+    environment: String,
+    /// Whose instances these are: what is gone the registry does not know any more.
+    services: RefCell<BTreeMap<InstanceName, ServiceName>>,
+    _end: End,
+}
+
+/// Ends the thread when it is dropped.
+#[derive(Debug)]
+struct End {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been printed by it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Own {
+    async fn ask(&self, command: Command) -> Result<Done, PlaneError> {
+        self.plane.desk().ask(command).await.map_err(error)
+    }
+
+    fn entry(&self, instance: Registration) -> Entry {
+        let Registration { name, service, address, incarnation } = instance;
+        self.services.borrow_mut().insert(name.clone(), service.clone());
+        Entry { name, service, address, incarnation }
+    }
+
+    async fn take_out(&self, name: InstanceName, within: Duration) -> Result<Settled, PlaneError> {
+        let command = Command::Deregister { owner: self.owner.clone(), name: name.clone() };
+        match self.plane.desk().ask(command).await {
+            // Out already, or somebody else's by now: what is left is that followers hear of it.
+            Ok(_) | Err(Failed::Refused(Refused::NoInstance(_) | Refused::NameTaken { .. })) => {}
+            Err(why) => return Err(error(why)),
+        }
+        let service = self.services.borrow().get(&name).cloned();
+        let Some(service) = service else { return Ok(Settled::Everywhere) };
+        Ok(settled(self.plane.farewell(Kind::Endpoint, &endpoint_name(&service, &name), within).await))
+    }
+}
+
+fn settled(settled: control::Settled) -> Settled {
+    match settled {
+        control::Settled::Everywhere => Settled::Everywhere,
+        control::Settled::NotYet { waiting } => Settled::NotYet { waiting },
+    }
+}
+
+fn error(why: Failed) -> PlaneError {
+    match why {
+        Failed::Refused(Refused::Stale { known, .. }) => PlaneError::Stale { known: Some(known) },
+        Failed::Refused(why) => PlaneError::Refused { word: "refused".into(), text: why.to_string() },
+        Failed::Store(_) | Failed::Closed => PlaneError::Away(why.to_string()),
+    }
+}
+
+impl Plane for Own {
+    fn join(&self) -> Answer<'_, Joined> {
+        Box::pin(async move {
+            self.ask(Command::Beat { owner: self.owner.clone(), lease: None }).await?;
+            Ok(Joined {
+                delivery: self.delivery,
+                environment: self.environment.clone(),
+                lease: Rules::default().lease,
+                credential: None,
+            })
+        })
+    }
+
+    fn register(&self, instance: Registration, within: Duration) -> Answer<'_, Settled> {
+        Box::pin(async move {
+            let resource = endpoint_name(&instance.service, &instance.name);
+            let instance = self.entry(instance);
+            self.ask(Command::Register { owner: self.owner.clone(), instance }).await?;
+            Ok(settled(self.plane.arrived(Kind::Endpoint, &resource, within).await))
+        })
+    }
+
+    fn deregister(&self, name: InstanceName, within: Duration) -> Answer<'_, Settled> {
+        Box::pin(self.take_out(name, within))
+    }
+
+    fn list(&self, all: Vec<Registration>) -> Answer<'_, Vec<(InstanceName, String)>> {
+        Box::pin(async move {
+            let instances = all.into_iter().map(|instance| self.entry(instance)).collect();
+            let done = self.ask(Command::List { owner: self.owner.clone(), instances }).await?;
+            let refused = if let Done::Listed(refused) = done { refused } else { Vec::new() };
+            Ok(refused.into_iter().map(|(name, why)| (name, why.to_string())).collect())
+        })
+    }
+
+    fn beat(&self) -> Answer<'_, ()> {
+        let command = Command::Beat { owner: self.owner.clone(), lease: None };
+        Box::pin(async move { self.ask(command).await.map(|_| ()) })
+    }
+
+    fn leave(&self) -> Answer<'_, ()> {
+        Box::pin(async move { self.ask(Command::Leave { owner: self.owner.clone() }).await.map(|_| ()) })
+    }
+
+    fn declare(&self, services: Vec<Declaration>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            // All at once, so that they are written in one go.
+            let mut answers = JoinSet::new();
+            for Declaration { service, settings, author } in services {
+                let command = Command::Declare { service, settings: Box::new(settings), author };
+                let desk = self.plane.desk().clone();
+                answers.spawn(async move { desk.ask(command).await });
+            }
+            while let Some(answer) = answers.join_next().await {
+                answer.unwrap_or(Err(Failed::Closed)).map_err(error)?;
+            }
+            Ok(())
+        })
+    }
+}
