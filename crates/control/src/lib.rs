@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod desk;
 mod events;
 mod plane;
+pub mod process;
 pub mod registry;
 mod secret;
 pub mod store;

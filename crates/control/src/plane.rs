@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -178,6 +178,22 @@ impl Plane {
         let _ = self.0.api.set(address);
     }
 
+    /// Says where sidecars will be served, before they are.
+    pub fn set_delivery(&self, address: SocketAddr) {
+        // Served at two addresses, agents are told of the first.
+        let _ = self.0.delivery.set(address);
+    }
+
+    /// The folder in which it keeps what it knows.
+    pub fn state(&self) -> &Path {
+        &self.0.state
+    }
+
+    /// Waits until it is to stop.
+    pub async fn stopped(&self) {
+        serve::stopped(&mut self.0.stopping.subscribe()).await;
+    }
+
     /// Serves followers at `listener` until the control plane is stopped. Runs within a runtime.
     ///
     /// # Errors
@@ -185,8 +201,7 @@ impl Plane {
     pub async fn serve_delivery(&self, listener: std::net::TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        // Served at two addresses, agents are told of the first.
-        let _ = self.0.delivery.set(address);
+        self.set_delivery(address);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let gate = if self.0.require_credentials || !address.ip().is_loopback() {
             Gate::Guarded(self.guard())
@@ -380,7 +395,7 @@ impl Shared {
 }
 
 /// Writes a file that only its owner may read, whole or not at all.
-fn write_secret(path: &std::path::Path, text: &str) -> io::Result<()> {
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let beside = path.with_extension("new");

@@ -9,7 +9,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// What a server of administration takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,21 +29,21 @@ impl Default for Takes {
     }
 }
 
-/// Which `Host` is answered. Never a name, but `localhost`: whoever owns a name can make it lead here, and a page
-/// of theirs in a browser on this machine would then be let in.
+/// Which `Host` is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Hosts {
-    /// Loopback addresses.
+    /// Loopback addresses. Whoever owns a name can make it lead here, and a page of theirs in a browser on this machine
+    /// would then be let in.
     Loopback,
-    /// Any address, for a server that others reach too.
-    Addresses,
+    /// Any, for a server that others reach too. Who asks for it by a name is not [`Request::local`].
+    Any,
 }
 
 /// A request, read whole.
 #[derive(Debug)]
 pub struct Request {
-    /// Who asks.
-    pub peer: SocketAddr,
+    /// Whether somebody on this machine asks, and no page of a browser that was led here.
+    pub local: bool,
     /// What the request carries of `Authorization: Bearer …`. A secret: it is not to be shown.
     pub bearer: Option<Secret>,
     /// `GET`, `POST`, …
@@ -106,33 +108,60 @@ where
     H: Fn(Request) -> F + 'static,
     F: Future<Output = Response> + 'static,
 {
-    serve_with(listener, Takes::default(), handler).await;
+    serve_until(listener, Takes::default(), std::future::pending(), handler).await;
 }
 
-/// The same, with other bounds.
-pub async fn serve_with<H, F>(listener: TcpListener, takes: Takes, handler: H)
-where
+/// The same, with other bounds, until `stop` ends: then no more connections are accepted, and this returns when those
+/// that there are have been answered.
+pub async fn serve_until<H, F>(
+    listener: TcpListener,
+    takes: Takes,
+    stop: impl Future<Output = ()>,
+    handler: H,
+) where
     H: Fn(Request) -> F + 'static,
     F: Future<Output = Response> + 'static,
 {
     let handler = Rc::new(handler);
+    let (stopping, told) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
     loop {
-        let Ok((stream, peer)) = listener.accept().await else {
-            // Out of descriptors or the like: the next accept would fail at once too.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            continue;
-        };
-        let handler = handler.clone();
-        tokio::task::spawn_local(async move {
-            let service = service_fn(move |request| answer(handler.clone(), takes, peer, request));
-            let served = hyper::server::conn::http1::Builder::new()
-                .timer(hyper_util::rt::TokioTimer::new())
-                .header_read_timeout(std::time::Duration::from_secs(10))
-                .serve_connection(TokioIo::new(stream), service);
-            // A client that breaks off is its own business.
-            let _ = served.await;
-        });
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let handler = handler.clone();
+                    let service = service_fn(move |request| answer(handler.clone(), takes, peer, request));
+                    connections.spawn_local(converse(stream, service, told.clone()));
+                }
+                // Out of descriptors or the like: the next accept would fail at once too.
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            },
+            // Those that have ended are let go of as they end.
+            Some(_) = connections.join_next() => {}
+            () = stop.as_mut() => break,
+        }
     }
+    drop(listener);
+    stopping.send_replace(true);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn converse<S>(stream: TcpStream, service: S, mut stopping: watch::Receiver<bool>)
+where
+    S: hyper::service::HttpService<Incoming, ResBody = Full<Bytes>>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut http1 = hyper::server::conn::http1::Builder::new();
+    http1.timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(std::time::Duration::from_secs(10));
+    let mut connection = std::pin::pin!(http1.serve_connection(TokioIo::new(stream), service));
+    // A client that breaks off is its own business.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        // Where the sender is gone, so is the server.
+        _ = stopping.wait_for(|stopping| *stopping) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 async fn answer<H, F>(
@@ -166,20 +195,18 @@ async fn read(
     if request.headers().contains_key("origin") {
         return Err(Response::text(403, "administration does not answer pages of a browser\n"));
     }
-    if !header("host").is_some_and(|host| is_answered(takes.hosts, host)) {
-        let whom = match takes.hosts {
-            Hosts::Loopback => "administration answers to loopback addresses only\n",
-            Hosts::Addresses => "name this server by its address: no other name is answered\n",
-        };
-        return Err(Response::text(403, whom));
+    let host = header("host").map_or(Host::Name, Host::of);
+    if takes.hosts == Hosts::Loopback && host != Host::Loopback {
+        return Err(Response::text(403, "administration answers to loopback addresses only\n"));
     }
+    let local = peer.ip().is_loopback() && host != Host::Name;
     let bearer = header("authorization").and_then(bearer).map(|text| Secret(text.to_owned()));
     let (head, body) = request.into_parts();
     let body = Limited::new(body, takes.body).collect().await;
     let body = body.map_err(|_| Response::text(413, "the body is too large or broke off\n"))?.to_bytes();
     let path = head.uri.path().to_owned();
     let query = head.uri.query().unwrap_or_default().to_owned();
-    Ok(Request { peer, bearer, method: head.method, path, query, body })
+    Ok(Request { local, bearer, method: head.method, path, query, body })
 }
 
 /// What follows the scheme `Bearer`, however that is written.
@@ -188,14 +215,28 @@ fn bearer(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| rest.trim())
 }
 
-fn is_answered(hosts: Hosts, host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    let address = name.parse::<std::net::IpAddr>();
-    name == "localhost" || address.is_ok_and(|ip| hosts == Hosts::Addresses || ip.is_loopback())
+/// What a `Host` is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Host {
+    Loopback,
+    Address,
+    Name,
+}
+
+impl Host {
+    fn of(host: &str) -> Host {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        match name.parse::<std::net::IpAddr>() {
+            Ok(ip) if ip.is_loopback() => Host::Loopback,
+            Ok(_) => Host::Address,
+            Err(_) if name == "localhost" => Host::Loopback,
+            Err(_) => Host::Name,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -205,12 +246,11 @@ mod tests {
     #[test]
     fn only_loopback_names_are_loopback() {
         for good in ["localhost", "localhost:80", "127.0.0.1:9", "[::1]:9", "127.8.8.8"] {
-            assert!(is_answered(Hosts::Loopback, good), "{good}");
-            assert!(is_answered(Hosts::Addresses, good), "{good}");
+            assert_eq!(Host::of(good), Host::Loopback, "{good}");
         }
         for bad in ["example.org", "127.0.0.1.example.org", "10.0.0.1:80", "", "localhost.example.org:1"] {
-            assert!(!is_answered(Hosts::Loopback, bad), "{bad}");
-            assert_eq!(is_answered(Hosts::Addresses, bad), bad == "10.0.0.1:80", "{bad}");
+            let address = if bad == "10.0.0.1:80" { Host::Address } else { Host::Name };
+            assert_eq!(Host::of(bad), address, "{bad}");
         }
     }
 
@@ -226,7 +266,7 @@ mod tests {
     #[test]
     fn a_query_is_read_by_name() {
         let request = Request {
-            peer: ([127, 0, 0, 1], 1).into(),
+            local: true,
             bearer: None,
             method: hyper::Method::GET,
             path: "/drain".into(),

@@ -26,14 +26,15 @@ pub(crate) struct CheckArgs {
     output: OutputArgs,
 }
 
-/// `30s`, `2m`, or a bare number of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+/// `30s`, `2m`, `24h`, or a bare number of seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let each = match unit {
         "ms" => Duration::from_millis(1),
         "" | "s" => Duration::from_secs(1),
         "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3600),
         _ => return Err("write a time such as 30s or 2m".to_owned()),
     };
     let number: u32 = number.parse().map_err(|_| "write a time such as 30s or 2m".to_owned())?;

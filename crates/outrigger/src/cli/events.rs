@@ -51,5 +51,5 @@ fn print(answer: &api::Events, args: &EventsArgs) -> io::Result<()> {
 fn line(event: &Event) -> String {
     let who = event.instance.as_ref().or(event.service.as_ref()).map_or("–", String::as_str);
     let reason = event.reason.as_ref().map_or(String::new(), |r| format!(" [{r}]"));
-    format!("{}  {:<14} {:<16} {}{reason}", event.time, who, event.kind, event.text)
+    format!("{}  {:<14} {:<21} {}{reason}", event.time, who, event.kind, event.text)
 }

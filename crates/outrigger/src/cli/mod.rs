@@ -6,6 +6,7 @@
 mod agent;
 mod check;
 mod completions;
+mod control;
 mod drill;
 mod events;
 mod explain;
@@ -19,7 +20,9 @@ mod run;
 mod schema;
 mod services;
 mod sidecar;
+mod sync;
 mod table;
+mod token;
 mod up;
 mod validate;
 
@@ -42,6 +45,9 @@ enum Command {
     Up(up::UpArgs),
     Run(run::RunArgs),
     Agent(agent::AgentArgs),
+    Control(control::ControlArgs),
+    Token(token::TokenArgs),
+    Sync(sync::SyncArgs),
     Services(services::ServicesArgs),
     Instances(instances::InstancesArgs),
     Logs(logs::LogsArgs),
@@ -70,6 +76,9 @@ pub(crate) fn run() -> Outcome {
         Command::Up(args) => up::run(args),
         Command::Run(args) => run::run(args),
         Command::Agent(args) => agent::run(args),
+        Command::Control(args) => control::run(args),
+        Command::Token(args) => token::run(&args),
+        Command::Sync(args) => sync::run(&args),
         Command::Services(args) => services::run(&args),
         Command::Instances(args) => instances::run(&args),
         Command::Logs(args) => logs::run(&args),
