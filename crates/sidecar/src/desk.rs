@@ -23,6 +23,8 @@ struct State {
     /// By handle. A handle whose endpoint was removed is used again only after a later change, so that the books
     /// never take a new endpoint for an old one.
     endpoints: Vec<Option<Endpoint>>,
+    /// What was followed last.
+    followed: Option<(Vec<Endpoint>, Settings)>,
     wakers: HashMap<CallId, Waker>,
     /// Woken by another worker before it could say how: between its question and its wait.
     woken_early: Vec<CallId>,
@@ -86,7 +88,8 @@ impl Desk {
         let (dice, endpoints, wakers) = (Streams::new(seed), Vec::new(), HashMap::new());
         let woken_early = Vec::new();
         let recorded = tape.is_some();
-        let state = State { books, dice, endpoints, wakers, woken_early, tape, notes: VecDeque::new() };
+        let notes = VecDeque::new();
+        let state = State { books, dice, endpoints, followed: None, wakers, woken_early, tape, notes };
         Desk { state: Mutex::new(state), recorded }
     }
 
@@ -98,6 +101,11 @@ impl Desk {
     /// Makes the books follow a new list of endpoints. Those that stay keep all that was learned of them.
     pub(crate) fn follow(&self, endpoints: &[Endpoint], settings: &Settings, now: Moment) {
         let state = &mut *self.lock();
+        // Most changes of a world concern one service of many.
+        if state.followed.as_ref().is_some_and(|(e, s)| e == endpoints && s == settings) {
+            return;
+        }
+        state.followed = Some((endpoints.to_vec(), settings.clone()));
         let reusable: Vec<usize> = (0..state.endpoints.len())
             .filter(|i| state.endpoints.get(*i).is_some_and(Option::is_none))
             .collect();

@@ -125,6 +125,8 @@ struct Flight {
     nonce: u64,
     since: Moment,
     sent: Said,
+    /// Names in it that were unsubscribed from while it was under way.
+    left: BTreeSet<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -249,7 +251,8 @@ impl Conversation {
             if let Some(sent) = channel.next(kind, now, table, &mut left) {
                 self.nonce += 1;
                 let response = response(kind, self.nonce, &sent);
-                channel.in_flight = Some(Flight { nonce: self.nonce, since: now, sent });
+                let (nonce, left) = (self.nonce, BTreeSet::new());
+                channel.in_flight = Some(Flight { nonce, since: now, sent, left });
                 return Some(response);
             }
         }
@@ -342,7 +345,13 @@ impl Channel {
                     reaction.took.push((kind, name.clone(), body.version()));
                     // What it has unsubscribed from meanwhile it has dropped.
                     if self.follows(&name) {
+                        // One that it dropped and took up again meanwhile may have gone in between.
+                        if flight.left.contains(&name) {
+                            self.owed.entry(name.clone()).or_insert(Answer::IfNews);
+                        }
                         self.held.insert(name, Held::Version(body.version()));
+                    } else {
+                        self.let_go(kind, name, reaction);
                     }
                 }
                 None => self.let_go(kind, name, reaction),
@@ -355,14 +364,22 @@ impl Channel {
         for (name, body) in flight.sent {
             match body {
                 Some(body) if resources == 1 => {
-                    let version = body.version();
-                    // Whatever it had of this before, the next change is sent even if it goes back to that.
-                    self.held.insert(name.clone(), Held::Unsure);
-                    let why = shortened(why);
-                    self.refused.insert(name.clone(), (version, why.clone()));
+                    let (version, why) = (body.version(), shortened(why));
+                    if self.follows(&name) {
+                        // Whatever it had of this before, the next change is sent even if it goes back to that.
+                        self.held.insert(name.clone(), Held::Unsure);
+                        self.refused.insert(name.clone(), (version, why.clone()));
+                    } else {
+                        self.let_go(kind, name.clone(), reaction);
+                    }
                     reaction.refused.push(Refusal { kind, name, version, why });
                 }
-                Some(_) => self.alone.push_back(name),
+                _ if !self.follows(&name) => self.let_go(kind, name, reaction),
+                Some(_) => {
+                    // It may use the sound ones among them: if one goes before it is sent again, that is told too.
+                    self.held.insert(name.clone(), Held::Unsure);
+                    self.alone.push_back(name);
+                }
                 // The removals of a refused response are said again; nobody can refuse one that comes by itself.
                 None if resources > 0 => {
                     self.owed.entry(name).or_insert(Answer::IfNews);
@@ -430,13 +447,25 @@ impl Channel {
             due.insert(topic, Answer::Always);
             return;
         }
+        if let Some(mut flight) = self.in_flight.take() {
+            let left = flight.sent.iter().map(|(name, _)| name).filter(|name| !self.follows(name));
+            flight.left.extend(left.cloned());
+            self.in_flight = Some(flight);
+        }
         let known = self.held.keys().chain(self.owed.keys()).chain(&self.changed).chain(self.refused.keys());
         let dropped: BTreeSet<Arc<str>> = known.filter(|name| !self.follows(name)).cloned().collect();
         for name in dropped {
             self.owed.remove(&name);
             self.changed.remove(&name);
             self.alone.retain(|other| *other != name);
-            self.let_go(kind, name, reaction);
+            // What is under way may be read after all that was said here: only its answer says that it is dropped.
+            match &self.in_flight {
+                Some(flight) if flight.left.contains(&name) => {
+                    self.held.remove(&name);
+                    self.refused.remove(&name);
+                }
+                _ => self.let_go(kind, name, reaction),
+            }
         }
     }
 

@@ -31,14 +31,11 @@ pub(super) fn read(file: &Path, local: &Snapshot) -> Option<(Known, Duration)> {
 fn set_aside<T>(file: &Path, why: &str) -> Option<T> {
     let aside = beside(file, "set-aside");
     let done = match fs::rename(file, &aside) {
-        Ok(()) => format!("it is now {}", aside.display()),
-        Err(error) => format!("it could not be renamed to {}: {error}", aside.display()),
+        Ok(()) => format!("is now {}", aside.display()),
+        Err(error) => format!("could not be renamed to {} ({error})", aside.display()),
     };
-    eprintln!(
-        "outrigger: what was known last is not used: {} {why}; {done}",
-        file.display(),
-        why = why.trim_end()
-    );
+    let (file, why) = (file.display(), why.trim_end());
+    eprintln!("outrigger: what was known last is not used: {file} {done}, since it {why}");
     None
 }
 

@@ -9,6 +9,7 @@ use model::{AgentName, InstanceName, ServiceName, Settings};
 use net::clock::Clock;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -20,6 +21,7 @@ pub struct Plane {
     pub address: SocketAddr,
     pub trouble: mpsc::Receiver<Trouble>,
     delivery: Option<Runtime>,
+    incarnations: AtomicU64,
     asking: Runtime,
 }
 
@@ -40,7 +42,8 @@ impl Plane {
         let hub = Hub::new(clock, move |what| tell.lock().unwrap().send(what).unwrap_or_default());
         let publisher = Publisher::new(hub.clone(), |_| ());
         let (desk, _) = Desk::open(Memory::default(), Rules::default(), publisher, clock).unwrap();
-        let mut plane = Plane { desk, hub, address, trouble, delivery: None, asking: runtime() };
+        let mut plane =
+            Plane { desk, hub, address, trouble, delivery: None, incarnations: 1.into(), asking: runtime() };
         plane.deliver();
         plane
     }
@@ -76,7 +79,8 @@ impl Plane {
 
     pub fn register(&self, of: &str, number: u32, address: SocketAddr) {
         let service = ServiceName::new(of).unwrap();
-        let instance = Registration { name: Plane::name(of, number), service, address, incarnation: 1 };
+        let incarnation = self.incarnations.fetch_add(1, Ordering::SeqCst);
+        let instance = Registration { name: Plane::name(of, number), service, address, incarnation };
         self.ask(Command::Register { owner: Plane::owner(), instance });
     }
 

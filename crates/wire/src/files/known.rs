@@ -131,7 +131,7 @@ fn is_whole(text: &str) -> bool {
 
 fn damaged(source: &Source) -> Problem {
     let message = "the file is not as it was written: its sum is wrong".to_owned();
-    source.problem(&(0..0), "", message, "remove it: it is written anew".to_owned())
+    source.problem(&(0..0), "", message, "start without it: it is written anew".to_owned())
 }
 
 fn read(decoder: &mut Decoder<'_>, view: &View<'_>) -> Option<Known> {

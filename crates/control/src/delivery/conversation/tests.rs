@@ -345,11 +345,27 @@ fn which_of_several_is_refused_is_found_out() {
     stage.refuse(&response, "b is bad");
     stage.change("d", None);
     stage.hears(&["c"]);
-    // `d` went before its turn; that `e` is not there is said again or was understood.
+    // `d` went before its turn, and may be used; that `e` is not there is said again or was understood.
+    stage.hears(&["-d"]);
     stage.hears_nothing();
     assert_eq!(stage.refused.iter().map(|refusal| &*refusal.name).collect::<Vec<_>>(), ["b"]);
     stage.change("a", Some("2"));
     stage.hears(&["a"]);
+}
+
+#[test]
+fn who_drops_and_takes_up_again_what_is_under_way_is_told_what_has_gone_meanwhile() {
+    let mut stage = Stage::with(&[("s/1", "1"), ("s/2", "1")]);
+    stage.subscribe(&["s/*"]);
+    let response = stage.next().unwrap();
+    assert_eq!(stage.read(&response), ["s/1", "s/2"]);
+    stage.change("s/1", None);
+    stage.unsubscribe(&["s/*"]);
+    stage.subscribe(&["s/*"]);
+    // It reads all of this at once, and cannot know that the response is older than what it has asked for since.
+    stage.accept(&response);
+    stage.hears(&["s/2", "-s/1"]);
+    stage.hears_nothing();
 }
 
 #[test]
