@@ -75,7 +75,7 @@ pub(crate) async fn connection(
     }
     while !caller.close && !caller.gone {
         match next(worker, &mut caller).await {
-            Next::Request(head_len) => serve::serve(worker, &mut caller, entrance, head_len).await,
+            Next::Request(head_len) => serve::serve(worker, &mut caller, &entrance, head_len).await,
             Next::Broken(rule) => refuse(worker, &mut caller, reason_of(rule), Some(rule)),
             Next::Slow => refuse(worker, &mut caller, Reason::HeadTooSlow, None),
             Next::Over => break,

@@ -8,6 +8,7 @@ use crate::exchange::Exchange;
 use crate::record::AttemptKind;
 use crate::snapshot::Target;
 use crate::worker::Worker;
+use model::Moment;
 use policy::{Ask, Attempt, Call, CallId, Event, Step};
 
 /// A call that is counted in the books for as long as this lives: dropped in the middle (the task was cancelled, or
@@ -17,8 +18,6 @@ pub(crate) struct InFlight<'a> {
     worker: &'a Worker,
     id: CallId,
     call: Call,
-    /// What is to be done before the call is asked again.
-    orders: Orders,
     /// What happened since it was asked.
     event: Option<Event>,
     settled: bool,
@@ -27,17 +26,17 @@ pub(crate) struct InFlight<'a> {
 impl<'a> InFlight<'a> {
     pub(crate) fn begin(worker: &'a Worker, desk: &'a Desk, ask: Ask) -> InFlight<'a> {
         let call = desk.begin(ask, worker.now());
-        InFlight { desk, worker, id: ask.id, call, orders: Orders::none(), event: None, settled: false }
+        InFlight { desk, worker, id: ask.id, call, event: None, settled: false }
     }
 
     /// Asks the call for its next step. Those that follow each other without a wait are asked for together.
     #[inline(always)]
-    fn next(&mut self) -> &Order {
-        if !self.orders.go_on() {
+    fn next<'o>(&mut self, orders: &'o mut Orders) -> &'o Order {
+        if !orders.go_on() {
             let (event, now) = (self.event.take(), self.worker.now());
-            self.desk.orders(self.id, &mut self.call, event, now, &mut self.orders);
+            self.desk.orders(self.id, &mut self.call, event, now, orders);
         }
-        self.orders.current()
+        orders.current()
     }
 
     /// Tells the call what happened.
@@ -53,9 +52,19 @@ impl<'a> InFlight<'a> {
 
 /// Serves the call to its end.
 pub(crate) async fn drive(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, target: &Target) {
+    while let Some(until) = go_on(io, flight, target) {
+        let event = io.event(flight.desk, flight.id, until).await;
+        flight.on(event);
+    }
+}
+
+/// Goes on with the call until it waits, and says until when; none: it has settled.
+fn go_on(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, target: &Target) -> Option<Moment> {
+    // Made for each turn and not kept: the stack is warm, the memory of a connection that waited is not.
+    let mut orders = Orders::none();
     loop {
         // By reference: to move an order costs more than most of what it says.
-        let order = flight.next();
+        let order = flight.next(&mut orders);
         let number = order.attempts;
         match order.step {
             Step::Open { attempt, give_up, .. } => {
@@ -66,13 +75,10 @@ pub(crate) async fn drive(io: &mut Exchange<'_>, flight: &mut InFlight<'_>, targ
             Step::Forward { attempt, idle } => io.forward(attempt, idle),
             Step::Tunnel { attempt } => io.tunnel(attempt),
             Step::Refuse { reason, retry_after } => io.refuse(reason, retry_after),
-            Step::Idle { until } => {
-                let event = io.event(flight.desk, flight.id, until).await;
-                flight.on(event);
-            }
+            Step::Idle { until } => return Some(until),
             Step::Settled => {
                 flight.settled = true;
-                return;
+                return None;
             }
         }
     }

@@ -11,40 +11,40 @@ use crate::exchange::Exchange;
 use crate::record::Outcome;
 use crate::request::Hop;
 use crate::respond::{self, Form, Refusal};
-use crate::snapshot::{Entrance, Route, World};
+use crate::snapshot::{Entrance, Target, World};
 use crate::worker::{Draining, Worker};
 use http1::{Framing, Known, Method, RequestHead};
 use model::{Importance, Moment, Reason, ServiceName};
 use policy::Ask;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Serves the request whose head, `head_len` bytes at the front of the caller's input, is in the worker's
 /// `request_head`. Afterwards the connection may be used again unless `caller.close` is set.
-pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: SocketAddr, head_len: usize) {
+pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &SocketAddr, head_len: usize) {
     let begun = worker.now();
-    let arrived = arrive(worker, caller, &worker.world(), entrance, head_len, begun); // 2 pin
-    let Arrival { route, context, noted, method, entry, ask } = match arrived {
-        Ok(arrival) => arrival, //                                                    3 identify, 4 begin, 5 route
-        Err(Alone::Unknown(stranger)) => {
-            let later = arrive_later(worker, caller, entrance, head_len, begun, stranger);
-            // In a box: the future of every connection would have to be as large otherwise.
-            match Box::pin(later).await {
-                Ok(arrival) => arrival,
-                Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+    // Taken apart where it is made: what has a name stays in the connection's future until the end.
+    let Arrival { target, kept, method, entry, ask } =
+        match arrive(worker, caller, entrance, head_len, begun) {
+            Ok(arrival) => arrival, //                                                2 pin to 5 route
+            Err(Alone::Unknown(stranger)) => {
+                let later = arrive_later(worker, caller, entrance, head_len, begun, stranger);
+                // In a box: the future of every connection would have to be as large otherwise.
+                match Box::pin(later).await {
+                    Ok(arrival) => arrival,
+                    Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+                }
             }
-        }
-        Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
-    };
+            Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+        };
     caller.input.consume(head_len);
     caller.input.rest(&worker.buffers);
-    let target = &route.target;
     let _busy = Busy::new(worker);
-    let kept = noted.map(|keys| Kept::new(&worker.shared.notes, keys, context));
     let mut exchange = Exchange::new(worker, caller, target.direction);
     let mut flight = InFlight::begin(worker, &target.desk, ask);
-    drive(&mut exchange, &mut flight, target).await; //                               6 to 12
+    drive(&mut exchange, &mut flight, &target).await; //                               6 to 12
     let attempts = flight.attempts();
     let keys = exchange.keys();
     let finished = exchange.end();
@@ -64,11 +64,10 @@ pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: Socket
 }
 
 /// A request that is known to be for a service, and stands rewritten in `caller.request`.
-struct Arrival {
-    route: Route,
-    context: Context,
-    /// Where its context is to be noted while the app works on it.
-    noted: Option<[Option<NoteKey>; 2]>,
+struct Arrival<'w> {
+    target: Arc<Target>,
+    /// Its context, noted while the app works on it.
+    kept: Option<Kept<'w>>,
     method: Method,
     entry: Option<Entry>,
     ask: Ask,
@@ -89,14 +88,14 @@ enum Alone {
     Options,
 }
 
-fn arrive(
-    worker: &Worker,
+fn arrive<'w>(
+    worker: &'w Worker,
     caller: &mut Caller,
-    world: &World,
-    entrance: SocketAddr,
+    entrance: &SocketAddr,
     head_len: usize,
     now: Moment,
-) -> Result<Arrival, Alone> {
+) -> Result<Arrival<'w>, Alone> {
+    let world = worker.world();
     let head = &*worker.request_head.borrow();
     let bytes = caller.input.bytes().get(..head_len).unwrap_or_default();
     caller.old = head.minor_version == 0;
@@ -107,7 +106,7 @@ fn arrive(
         let options = head.method == Method::Options;
         return Err(if options { Alone::Options } else { Alone::Refused(Reason::MethodRefused, form) });
     }
-    let entrance = world.entrances.iter().find(|(address, _)| *address == entrance);
+    let entrance = world.entrances.iter().find(|(address, _)| address == entrance);
     let Some((_, entrance)) = entrance else { return Err(Alone::Refused(Reason::Draining, form)) };
     if *entrance == Entrance::Inbound && worker.shared.draining() != Draining::No {
         return Err(Alone::Refused(Reason::Draining, form));
@@ -149,12 +148,13 @@ fn arrive(
         importance: context.importance,
         timeouts: route.timeouts,
     };
+    let kept =
+        || Kept::new(&worker.shared.notes, caller.request.keys, Context { deadline: total, ..context });
     Ok(Arrival {
-        noted: inbound.then_some(caller.request.keys),
-        context: Context { deadline: total, ..context },
+        kept: inbound.then(kept),
         method: head.method,
         entry: worker.shared.log.is_some().then(|| entry(head, bytes)),
-        route: route.clone(),
+        target: route.target.clone(),
         ask,
     })
 }
@@ -170,20 +170,20 @@ fn unknown(worker: &Worker, entrance: &Entrance, authority: &[u8], form: Form) -
 
 /// Waits until the control plane has said whether there is such a service, and goes on from there.
 #[cold]
-async fn arrive_later(
-    worker: &Worker,
+async fn arrive_later<'w>(
+    worker: &'w Worker,
     caller: &mut Caller,
-    entrance: SocketAddr,
+    entrance: &SocketAddr,
     head_len: usize,
     begun: Moment,
     stranger: Stranger,
-) -> Result<Arrival, Alone> {
+) -> Result<Arrival<'w>, Alone> {
     let known = Counter::ask(&worker.shared, stranger.name).await;
     worker.look_at_clock();
     // Others have had their turn, and their heads where this one's was. It was read before: it is whole.
     let _ = worker.request_head.borrow_mut().parse(caller.input.bytes(), &worker.limits);
     match known {
-        true => arrive(worker, caller, &worker.world(), entrance, head_len, begun),
+        true => arrive(worker, caller, entrance, head_len, begun),
         false => Err(Alone::Refused(Reason::UnknownService, stranger.form)),
     }
 }

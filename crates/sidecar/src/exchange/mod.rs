@@ -315,7 +315,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Gives back what is held and says what is to be recorded.
-    pub(crate) fn end(mut self) -> Finished {
+    pub(crate) fn end(&mut self) -> Finished {
         for place in &mut self.legs {
             let Some(leg) = place.take() else { continue };
             // Reusable only if the answer ended where it should and nothing is left to be sent.
@@ -324,7 +324,7 @@ impl<'a> Exchange<'a> {
             leg.end(self.worker, over);
         }
         self.caller.request.end(self.worker);
-        let Exchange { status, refused: reason, rule, bytes_in, bytes_out, .. } = self;
+        let Exchange { status, refused: reason, rule, bytes_in, bytes_out, .. } = *self;
         Finished { status, reason, rule, bytes_in, bytes_out }
     }
 }
