@@ -114,9 +114,34 @@ impl RequestHead {
 
     /// Forgets the message and keeps the room.
     pub fn clear(&mut self) {
-        let (mut fields, recall) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.recall));
+        // Each by name, so that none is left as the message before had it. `recall` is what is kept on purpose.
+        let Self {
+            method,
+            method_text,
+            target_prefix,
+            target,
+            path,
+            authority,
+            absolute_form,
+            minor_version,
+            fields,
+            framing,
+            keep_alive,
+            expect_continue,
+            upgrade,
+            max_forwards,
+            takes_trailers,
+            protocol,
+            seen,
+            recall: _,
+        } = self;
         fields.clear();
-        *self = Self { fields, recall, ..Self::default() };
+        (*method, *method_text, *minor_version) = (Method::default(), Span::default(), 0);
+        (*target_prefix, *target, *path) = ("", Span::default(), Span::default());
+        (*authority, *absolute_form) = (Span::default(), false);
+        (*framing, *keep_alive, *expect_continue) = (Framing::default(), false, false);
+        (*upgrade, *max_forwards, *takes_trailers) = (None, None, false);
+        (*protocol, *seen) = (Protocol::default(), Seen::default());
     }
 
     /// Reads the head at the front of `buf`; one empty line before it is passed over.

@@ -86,9 +86,23 @@ impl ResponseHead {
 
     /// Forgets the message and keeps the room.
     pub fn clear(&mut self) {
-        let (mut fields, recall) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.recall));
+        // Each by name, so that none is left as the message before had it. `recall` is what is kept on purpose.
+        let Self {
+            status,
+            reason,
+            minor_version,
+            fields,
+            framing,
+            keep_alive,
+            upgraded,
+            interim,
+            seen,
+            recall: _,
+        } = self;
         fields.clear();
-        *self = Self { fields, recall, ..Self::default() };
+        (*status, *reason, *minor_version) = (0, Span::default(), 0);
+        (*framing, *keep_alive, *upgraded, *interim) = (Framing::default(), false, false, false);
+        *seen = Seen::default();
     }
 
     /// Reads the head at the front of `buf`; nothing may stand before it.

@@ -16,10 +16,16 @@ pub const CONNECTION_CLOSE: &[u8] = b"connection: close\r\n";
 /// `METHOD target HTTP/1.1`, whatever version the client spoke: the version is the hop's, not the
 /// message's (RFC 9110 §2.5).
 pub fn request_line(out: &mut Vec<u8>, head: &RequestHead, buf: &[u8]) {
-    out.extend_from_slice(head.method_text.of(buf));
-    out.push(b' ');
-    out.extend_from_slice(head.target_prefix.as_bytes());
-    out.extend_from_slice(head.target.of(buf));
+    let (method, target) = (head.method_text, head.target);
+    if head.target_prefix.is_empty() && method.end() + 1 == target.start() {
+        // As nearly always nothing but the space stands between them.
+        out.extend_from_slice(Span::new(method.start(), target.end()).of(buf));
+    } else {
+        out.extend_from_slice(method.of(buf));
+        out.push(b' ');
+        out.extend_from_slice(head.target_prefix.as_bytes());
+        out.extend_from_slice(target.of(buf));
+    }
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
