@@ -80,7 +80,9 @@ pub(crate) async fn connection(
             Next::Slow => refuse(worker, &mut caller, Reason::HeadTooSlow, None),
             Next::Over => break,
         }
-        flush(worker, &mut caller).await;
+        if caller.output.backlog() > 0 {
+            flush(worker, &mut caller).await;
+        }
     }
     if caller.cut {
         // Where this fails the connection is broken already.
@@ -187,9 +189,6 @@ pub(crate) fn refuse(worker: &Worker, caller: &mut Caller, reason: Reason, rule:
 /// Writes what waits to be written; a caller that takes nothing for as long as an idle one may stay has gone.
 async fn flush(worker: &Worker, caller: &mut Caller) {
     let until = worker.now().after(worker.bounds().head_time);
-    if caller.output.backlog() == 0 {
-        return;
-    }
     poll_fn(|cx| {
         worker.look_at_clock();
         caller.poll_flush(cx);
