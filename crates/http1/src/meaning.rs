@@ -105,6 +105,7 @@ impl Meaning {
         Ok(())
     }
 
+    #[inline(never)]
     fn transfer_encoding(&mut self, field: &Field, buf: &[u8], minor_version: u8) -> Result<(), Rule> {
         if minor_version == 0 {
             return Err(Rule::TransferEncodingInHttp10);
@@ -119,6 +120,7 @@ impl Meaning {
         Ok(())
     }
 
+    #[inline(never)]
     fn connection(&mut self, fields: &mut [Field], buf: &[u8]) -> Result<(), Rule> {
         let mut options = 0;
         for at in 0..fields.len() {

@@ -200,6 +200,7 @@ impl RequestHead {
     }
 
     /// The target's span and the index after the request line.
+    #[cold]
     fn request_line(&mut self, buf: &[u8]) -> Result<Option<(Span, usize)>, Rule> {
         let Some(begin) = skip_blank_line(buf)? else {
             return Ok(None);
@@ -274,6 +275,7 @@ impl RequestHead {
     }
 
     /// Fields that few requests have, each looked at where it stands.
+    #[cold]
     fn rarities(&mut self, buf: &[u8], may_upgrade: bool) -> Result<(), Rule> {
         for at in 0..self.fields.len() {
             let Some(&field) = self.fields.get(at) else {

@@ -146,6 +146,7 @@ impl ResponseHead {
 
     /// The index after the status line. The space before an empty reason may be missing, as many
     /// servers have it: no reader takes that for something else.
+    #[cold]
     pub(crate) fn status_line(&mut self, buf: &[u8]) -> Result<Option<usize>, Rule> {
         let Some((minor, at)) = version(buf, 0)? else {
             return Ok(None);
@@ -208,6 +209,7 @@ impl ResponseHead {
     /// 204 has no body. `Content-Length: 0`, which some servers send all the same, says so too and is
     /// dropped (RFC 9110 §8.6 forbids it); any other length is a body that one reader sees and the
     /// next does not.
+    #[cold]
     fn no_content(&mut self, meaning: &Meaning) -> Result<Framing, Rule> {
         if meaning.chunked || meaning.length.is_some_and(|length| length > 0) {
             return Err(Rule::NoContentWithFraming);
@@ -218,6 +220,7 @@ impl ResponseHead {
         Ok(Framing::Empty)
     }
 
+    #[cold]
     fn switching(&self, buf: &[u8], asked: &Asked, meaning: &Meaning) -> Result<(), Rule> {
         if !asked.upgrade || self.minor_version == 0 {
             return Err(Rule::SwitchingUnasked);

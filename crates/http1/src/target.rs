@@ -52,6 +52,7 @@ fn path_len(text: &[u8]) -> usize {
     quick::path_len(text)
 }
 
+#[cold]
 fn absolute(buf: &[u8], span: Span, method: Method) -> Result<Target, Rule> {
     let text = span.of(buf);
     let scheme = text.iter().take_while(|byte| is_scheme(**byte)).count();
@@ -107,6 +108,7 @@ pub(crate) fn is_authority(text: &[u8]) -> bool {
     }
 }
 
+#[cold]
 fn is_rare_authority(text: &[u8]) -> bool {
     let (host_ok, port) = match text {
         [b'[', rest @ ..] => match rest.iter().position(|&byte| byte == b']') {

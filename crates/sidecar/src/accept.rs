@@ -94,19 +94,17 @@ pub(crate) async fn connection(
 }
 
 /// Waits for the next request's head. While it waits, a connection on which nothing has come holds no buffers.
-async fn next(worker: &Worker, caller: &mut Caller) -> Next {
+fn next(worker: &Worker, caller: &mut Caller) -> impl Future<Output = Next> {
     let idle_until = worker.now().after(worker.bounds().caller_idle);
     let mut head_until = Moment::NEVER;
-    let mut turns = 0;
-    poll_fn(|cx| {
+    let mut first = true;
+    poll_fn(move |cx| {
         // The first turn goes on from where the request before ended.
-        if turns > 0 {
+        if !std::mem::take(&mut first) {
             worker.look_at_clock();
         }
-        turns += 1;
         poll_next(worker, caller, cx, idle_until, &mut head_until)
     })
-    .await
 }
 
 fn poll_next(
@@ -169,6 +167,7 @@ fn reason_of(rule: Rule) -> Reason {
 }
 
 /// Refuses before it is known which service the request is for, and closes.
+#[cold]
 pub(crate) fn refuse(worker: &Worker, caller: &mut Caller, reason: Reason, rule: Option<http1::Rule>) {
     caller.close = true;
     let refusal = Refusal {

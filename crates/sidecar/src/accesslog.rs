@@ -55,6 +55,7 @@ impl AccessLog {
     }
 
     /// Adds a line.
+    #[inline(never)]
     pub(crate) fn add(&self, served: &Served<'_>) {
         let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         line(&mut state.1, served);

@@ -26,14 +26,14 @@ impl Buffers {
     /// A buffer to read into.
     pub(crate) fn input(&self) -> Input {
         self.lent.set(self.lent.get() + SIZE as u64);
-        let data = self.inputs.borrow_mut().pop().unwrap_or_else(|| vec![0; SIZE]);
+        let data = self.inputs.borrow_mut().pop().unwrap_or_else(new_input);
         Input { data, start: 0, end: 0, filled: false }
     }
 
     /// A buffer to write into.
     pub(crate) fn output(&self) -> Vec<u8> {
         self.lent.set(self.lent.get() + OUTPUT as u64);
-        self.outputs.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(OUTPUT))
+        self.outputs.borrow_mut().pop().unwrap_or_else(new_output)
     }
 
     /// Takes a buffer back that was read into.
@@ -59,6 +59,16 @@ impl Buffers {
     pub(crate) fn lent_bytes(&self) -> u64 {
         self.lent.get()
     }
+}
+
+#[cold]
+fn new_input() -> Vec<u8> {
+    vec![0; SIZE]
+}
+
+#[cold]
+fn new_output() -> Vec<u8> {
+    Vec::with_capacity(OUTPUT)
 }
 
 fn keep(pool: &mut Vec<Vec<u8>>, buffer: Vec<u8>) {
@@ -140,6 +150,11 @@ impl Input {
         if self.end < self.data.len() && !(self.filled && self.end == 0) {
             return;
         }
+        self.move_or_grow(most);
+    }
+
+    #[inline(never)]
+    fn move_or_grow(&mut self, most: usize) {
         if self.start > 0 {
             self.data.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);

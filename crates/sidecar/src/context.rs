@@ -96,6 +96,7 @@ fn hash(seed: u64, bytes: &[u8]) -> u64 {
 impl Notes {
     /// Notes a request under its keys and returns those under which it now stands, for [`Notes::forget`]. A full
     /// table takes no new keys.
+    #[inline(never)]
     pub(crate) fn keep(&self, keys: [Option<NoteKey>; 2], context: Context) -> [Option<NoteKey>; 2] {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         keys.map(|key| {
@@ -111,6 +112,7 @@ impl Notes {
     }
 
     /// The request is done.
+    #[inline(never)]
     pub(crate) fn forget(&self, keys: [Option<NoteKey>; 2]) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for key in keys.into_iter().flatten() {
@@ -124,6 +126,7 @@ impl Notes {
     }
 
     /// What was noted under either key.
+    #[inline(never)]
     pub(crate) fn find(&self, keys: [Option<NoteKey>; 2]) -> Option<Context> {
         if let [None, None] = keys {
             return None;
@@ -133,6 +136,7 @@ impl Notes {
     }
 
     /// A call on behalf of the noted request was retried: nobody above needs to.
+    #[inline(never)]
     pub(crate) fn mark_retried(&self, keys: [Option<NoteKey>; 2]) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for key in keys.into_iter().flatten() {

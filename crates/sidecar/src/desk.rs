@@ -288,6 +288,7 @@ impl State {
         }
     }
 
+    #[cold]
     fn forget_waker(&mut self, id: CallId) {
         self.wakers.remove(&id);
         self.woken_early.retain(|woken| *woken != id);

@@ -5,6 +5,11 @@
 //! knows), [`desk`] (what is shared), [`run`] (the process), [`control_link`] (who tells it what is new).
 //!
 //! What is *not* here: a decision. Whether to try again, where to send, when to refuse is `policy`'s.
+//!
+//! **Why some functions stand apart.** A request runs some seven thousand different instructions, most of them once,
+//! between system calls that leave the processor's caches full of the kernel. So it costs what it costs to fetch them,
+//! by lines of 64 bytes, and the memory that it touches. What a usual request does not need is kept out of its way, here
+//! and in `http1`: `#[cold]` where it is rare anywhere, `#[inline(never)]` where other requests may well need it.
 
 mod accept;
 mod accesslog;

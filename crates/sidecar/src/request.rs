@@ -155,8 +155,7 @@ impl Request {
     pub(crate) fn head_for(&mut self, worker: &Worker, number: u8, other: Option<&Leg>) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.common);
         if let (true, Some(other)) = (out.is_empty(), other) {
-            out = worker.buffers.output();
-            out.extend_from_slice(other.head.get(..self.common_len).unwrap_or_default());
+            out = self.copied_head(worker, other);
         }
         let number = self.attempt.max(number);
         let now = worker.now();
@@ -167,6 +166,13 @@ impl Request {
             digits::decimal(&mut out, now.until(self.deadline).as_millis() as u64);
         }
         out.extend_from_slice(b"\r\n\r\n");
+        out
+    }
+
+    #[cold]
+    fn copied_head(&self, worker: &Worker, other: &Leg) -> Vec<u8> {
+        let mut out = worker.buffers.output();
+        out.extend_from_slice(other.head.get(..self.common_len).unwrap_or_default());
         out
     }
 

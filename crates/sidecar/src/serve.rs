@@ -289,6 +289,7 @@ fn grpc_timeout(value: &[u8]) -> Option<Duration> {
     }
 }
 
+#[inline(never)]
 fn entry(head: &RequestHead, bytes: &[u8]) -> Entry {
     let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes)).into_owned();
     Entry {
@@ -300,6 +301,7 @@ fn entry(head: &RequestHead, bytes: &[u8]) -> Entry {
 }
 
 /// Answers a request that no instance is asked for.
+#[cold]
 fn answer_alone(worker: &Worker, caller: &mut Caller, alone: Alone, head_len: usize, begun: Moment) {
     let (method, head, body) = {
         let head = worker.request_head.borrow();

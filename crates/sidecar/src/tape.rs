@@ -64,14 +64,17 @@ impl Tape {
         self.add(&Line::Follow { now, handles: handles.to_vec(), settings: Box::new(settings.clone()) });
     }
 
+    #[cold]
     pub(crate) fn begin(&self, ask: Ask, now: Moment) {
         self.add(&Line::Begin { now, ask });
     }
 
+    #[cold]
     pub(crate) fn next(&self, id: CallId, now: Moment, step: Step) {
         self.add(&Line::Next { now, id, step });
     }
 
+    #[cold]
     pub(crate) fn on(&self, id: CallId, now: Moment, event: Event) {
         self.add(&Line::On { now, id, event });
     }

@@ -110,8 +110,13 @@ impl Shared {
     /// Something has ended: whoever waits for the last looks again.
     pub(crate) fn tell_drain(&self) {
         if self.draining() != Draining::No {
-            self.ended.notify_waiters();
+            self.tell();
         }
+    }
+
+    #[cold]
+    fn tell(&self) {
+        self.ended.notify_waiters();
     }
 
     /// Goes on to drain; there is no way back.
@@ -188,9 +193,14 @@ impl Worker {
     pub(crate) fn world(&self) -> Ref<'_, World> {
         let version = self.shared.version.load(Ordering::Acquire);
         if self.world.borrow().0 != version {
-            *self.world.borrow_mut() = (version, self.shared.world());
+            self.follow(version);
         }
         Ref::map(self.world.borrow(), |(_, world)| &**world)
+    }
+
+    #[cold]
+    fn follow(&self, version: u64) {
+        *self.world.borrow_mut() = (version, self.shared.world());
     }
 
     /// A number for a call that no other call of this sidecar has.

@@ -84,9 +84,13 @@ impl Budget {
 
     fn settle(&mut self, rule: &Retry, now: Moment) {
         let passed = now.since(self.stamp);
-        if passed < GRAIN {
-            return;
+        if passed >= GRAIN {
+            self.leak(rule, passed, now);
         }
+    }
+
+    #[inline(never)]
+    fn leak(&mut self, rule: &Retry, passed: Duration, now: Moment) {
         let kept = libm::exp(-(passed.as_nanos() as f64) / LEAK);
         self.earned *= kept;
         self.most *= kept;

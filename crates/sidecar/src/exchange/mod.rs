@@ -15,7 +15,7 @@ use http1::{Framing, Rule, write};
 use model::{Direction, Moment, Reason};
 use policy::{Attempt, CallId, Ending, Event, Why};
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -125,6 +125,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    #[cold]
     fn connect(&self, address: SocketAddr) -> Result<TcpStream, Reason> {
         self.worker.pool.note_opened();
         net::connect(address).map_err(|error| match error.raw_os_error() {
@@ -134,6 +135,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Abandons an attempt. Its connection is closed, unless its whole answer is here and only unwanted.
+    #[cold]
     pub(crate) fn drop_attempt(&mut self, attempt: Attempt, why: Why) {
         let is_sent = self.leg(attempt).is_some_and(|leg| leg.head_is_sent());
         if let Some(mut leg) = self.take_leg(attempt) {
@@ -176,6 +178,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Begins to pass bytes both ways.
+    #[cold]
     pub(crate) fn tunnel(&mut self, attempt: Attempt) {
         self.begin_answer(attempt);
         self.tunnel = true;
@@ -205,6 +208,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Answers with a refusal.
+    #[cold]
     pub(crate) fn refuse(&mut self, reason: Reason, retry_after: Option<Duration>) {
         self.status = Some(reason.status());
         self.refused = Some(reason);
@@ -226,21 +230,19 @@ impl<'a> Exchange<'a> {
     }
 
     /// Waits for what the call must hear of, until `until` at the latest.
-    pub(crate) async fn event(&mut self, desk: &Desk, id: CallId, until: Moment) -> Event {
-        let mut turns = 0;
-        let event = std::future::poll_fn(|cx| {
+    pub(crate) fn event(&mut self, desk: &Desk, id: CallId, until: Moment) -> impl Future<Output = Event> {
+        let mut first = true;
+        std::future::poll_fn(move |cx| {
             // The first turn goes on from where the call just was.
-            if turns > 0 {
+            if !std::mem::take(&mut first) {
                 self.worker.look_at_clock();
             }
-            turns += 1;
-            self.poll_turn(desk, id, cx, until)
+            let event = ready!(self.poll_turn(desk, id, cx, until));
+            if std::mem::take(&mut self.waiting) {
+                desk.stop_waking(id);
+            }
+            Poll::Ready(event)
         })
-        .await;
-        if std::mem::take(&mut self.waiting) {
-            desk.stop_waking(id);
-        }
-        event
     }
 
     fn poll_turn(&mut self, desk: &Desk, id: CallId, cx: &mut Context<'_>, until: Moment) -> Poll<Event> {
@@ -257,6 +259,7 @@ impl<'a> Exchange<'a> {
         self.forwarding.is_none() && self.legs.iter().all(Option::is_none)
     }
 
+    #[cold]
     fn poll_woken(&mut self, desk: &Desk, id: CallId, cx: &Context<'_>) -> bool {
         let woken = desk.wake_with(id, cx.waker(), self.waiting);
         self.waiting = !woken;
@@ -297,12 +300,14 @@ impl<'a> Exchange<'a> {
     }
 
     /// The answer ends here and is not whole: the caller must see that.
+    #[cold]
     fn cut(&mut self) {
         self.caller.close = true;
         self.caller.cut |= self.blind;
     }
 
     /// The event that a broken attempt is. What it held is given back.
+    #[cold]
     fn broke(&mut self, attempt: Attempt, broken: Broken) -> Event {
         if let Some(leg) = self.take_leg(attempt) {
             leg.end(self.worker, false);

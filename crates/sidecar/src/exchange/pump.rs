@@ -126,6 +126,7 @@ impl Exchange<'_> {
 
     /// A kept connection that the instance was just closing: nothing was answered, so the same request may go
     /// to the same instance once more on a new connection, if it may be carried out twice or none of it was sent.
+    #[cold]
     fn may_repeat(&mut self, attempt: Attempt, silent: bool) -> bool {
         let idempotent = self.caller.request.idempotent;
         let whole = self.caller.request.copy_base() == 0;
@@ -133,6 +134,7 @@ impl Exchange<'_> {
             .is_some_and(|leg| leg.reused && silent && whole && (idempotent || !leg.head_was_begun()))
     }
 
+    #[cold]
     fn repeat(&mut self, attempt: Attempt) -> bool {
         let Some(leg) = self.take_leg(attempt) else { return false };
         let (address, number) = (leg.address, leg.number);
@@ -147,6 +149,7 @@ impl Exchange<'_> {
     }
 
     /// Passes a 1xx on, if the caller knows what that is and asked for it.
+    #[cold]
     fn pass_interim(&mut self, attempt: Attempt, status: u16) {
         let wanted = !self.caller.old && (status != 100 || self.caller.request.expects_continue());
         let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else { return };
@@ -207,6 +210,7 @@ impl Exchange<'_> {
     }
 
     /// The instance has closed in the middle of the answer, or at its end where that is how it ends.
+    #[cold]
     fn at_answers_end(&mut self, attempt: Attempt, closed: bool) -> Moved {
         let sound = self.leg(attempt).is_some_and(|leg| closed && leg.body.on_eof().is_ok());
         if !sound {
@@ -237,6 +241,7 @@ impl Exchange<'_> {
     }
 
     /// Passes bytes both ways until one side has ended and what it sent is delivered.
+    #[cold]
     fn pump_tunnel(&mut self, cx: &mut Context<'_>) -> Moved {
         let Some(attempt) = self.forwarding else { return Ok(false) };
         let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else {

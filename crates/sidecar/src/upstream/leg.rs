@@ -149,21 +149,25 @@ impl Leg {
     }
 
     /// The failure that a broken connection is.
+    #[cold]
     pub(crate) fn broken(&self) -> Broken {
         let silent = self.answer.is_none() && self.input.is_empty() && self.interim == 0;
         let reason = if self.connected { Reason::InstanceBroke } else { Reason::ConnectFailed };
         Broken { reached: self.reached(), reason, rule: None, silent }
     }
 
+    #[cold]
     fn malformed(&self, rule: Rule) -> Broken {
         Broken { reason: Reason::MalformedResponse, rule: Some(rule), silent: false, ..self.broken() }
     }
 
     /// Sees whether the connection stands.
     pub(crate) fn poll_connected(&mut self, cx: &mut Context<'_>, now: Moment) -> Result<bool, Broken> {
-        if self.connected {
-            return Ok(true);
-        }
+        if self.connected { Ok(true) } else { self.poll_connecting(cx, now) }
+    }
+
+    #[inline(never)]
+    fn poll_connecting(&mut self, cx: &mut Context<'_>, now: Moment) -> Result<bool, Broken> {
         match self.stream.poll_write_ready(cx) {
             Poll::Pending if now < self.give_up => Ok(false),
             Poll::Pending => Err(Broken { reason: Reason::ConnectTimeout, ..self.broken() }),
@@ -251,6 +255,7 @@ impl Leg {
     }
 
     /// The instance has closed: fine where that ends the body, a break elsewhere.
+    #[cold]
     fn at_end(&mut self) -> Result<Read, Broken> {
         match &self.answer {
             Some(head) if head.framing == Framing::UntilClose => Ok(Read::Head),
@@ -280,6 +285,7 @@ impl Leg {
         Ok(self.is_ready_to_report().then_some(Read::Head))
     }
 
+    #[cold]
     fn interim(&mut self, status: u16, head_len: usize) -> Result<Read, Broken> {
         self.input.consume(head_len);
         self.interim += 1;

@@ -1,7 +1,7 @@
 //! Idle connections to instances, one pool a worker, so that taking one needs no lock.
 
 use model::Moment;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddr;
@@ -43,10 +43,12 @@ impl Hasher for Mix {
     }
 }
 
+type Lists = HashMap<SocketAddr, Vec<Idle>, BuildHasherDefault<Mix>>;
+
 /// The idle connections of one worker, by address.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<SocketAddr, Vec<Idle>, BuildHasherDefault<Mix>>>,
+    idle: RefCell<Lists>,
     count: Cell<u64>,
     opened: Cell<u64>,
     sweeper: RefCell<Option<Waker>>,
@@ -71,16 +73,30 @@ impl Pool {
     /// Keeps a connection on which nothing is left to be read, for at most `keep`.
     pub(crate) fn give(&self, to: SocketAddr, stream: TcpStream, until: Moment, at_most: u32) {
         let mut all = self.idle.borrow_mut();
-        let list = all.entry(to).or_default();
+        let list = match all.get_mut(&to) {
+            Some(list) => list,
+            None => return self.give_first(all, to, Idle { stream, until }),
+        };
         if list.len() < at_most as usize {
             list.push(Idle { stream, until });
-            self.count.set(self.count.get() + 1);
-            // A sweep that is due anyhow will see this one too.
-            if !self.sweeps.replace(true)
-                && let Some(sweeper) = &*self.sweeper.borrow()
-            {
-                sweeper.wake_by_ref();
-            }
+            self.note_idle();
+        }
+    }
+
+    /// Keeps the only connection to an address.
+    #[cold]
+    fn give_first(&self, mut all: RefMut<'_, Lists>, to: SocketAddr, idle: Idle) {
+        all.insert(to, vec![idle]);
+        self.note_idle();
+    }
+
+    fn note_idle(&self) {
+        self.count.set(self.count.get() + 1);
+        // A sweep that is due anyhow will see this one too.
+        if !self.sweeps.replace(true)
+            && let Some(sweeper) = &*self.sweeper.borrow()
+        {
+            sweeper.wake_by_ref();
         }
     }
 
