@@ -145,8 +145,10 @@ fn careful(buf: &[u8], at: usize, begin: usize) -> Result<Option<(Field, usize)>
 /// The first field of that kind.
 #[inline]
 pub(crate) fn find(fields: &[Field], seen: Seen, known: Known) -> Option<&Field> {
-    if !seen.has(known) {
-        return None;
-    }
+    if seen.has(known) { first_of(fields, known) } else { None }
+}
+
+#[inline(never)]
+fn first_of(fields: &[Field], known: Known) -> Option<&Field> {
     fields.iter().find(|field| field.known == known)
 }

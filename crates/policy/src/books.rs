@@ -411,13 +411,7 @@ impl Books {
     fn pick_steady(&mut self, now: Moment, dice: &mut impl Dice, not: Option<u32>) -> Option<u32> {
         let (steady, endpoints) = (&self.pool.steady, &self.endpoints);
         match self.settings.balancing {
-            Balancing::RoundRobin => {
-                let n = steady.len();
-                let start = self.turn as usize;
-                let i = (0..n).map(|i| (start + i) % n).find(|&i| Some(steady[i]) != not)?;
-                self.turn = (i as u32 + 1) % n as u32;
-                Some(steady[i])
-            }
+            Balancing::RoundRobin => self.pick_in_turn(not),
             Balancing::LeastLoaded => two_choices(steady, dice.draw(Purpose::Pick), not, |slot| {
                 f64::from(endpoints[slot as usize].pending)
             }),
@@ -431,12 +425,23 @@ impl Books {
         }
     }
 
+    #[inline(never)]
+    fn pick_in_turn(&mut self, not: Option<u32>) -> Option<u32> {
+        let (steady, n) = (&self.pool.steady, self.pool.steady.len());
+        let start = self.turn as usize;
+        let i = (0..n).map(|i| (start + i) % n).find(|&i| Some(steady[i]) != not)?;
+        self.turn = (i as u32 + 1) % n as u32;
+        Some(steady[i])
+    }
+
     /// A newcomer whose turn it is and that has few waiting calls.
     fn pick_newcomer(&self, dice: &mut impl Dice) -> Option<u32> {
+        if self.pool.newcomers.is_empty() { None } else { self.pick_grown_newcomer(dice) }
+    }
+
+    #[inline(never)]
+    fn pick_grown_newcomer(&self, dice: &mut impl Dice) -> Option<u32> {
         let newcomers = &self.pool.newcomers;
-        if newcomers.is_empty() {
-            return None;
-        }
         let lot = dice.part(Purpose::SlowStart);
         let chosen = newcomers.get(newcomers.partition_point(|c| c.upto <= lot))?;
         let mean = f64::from(self.pending) / self.pool.available.max(1) as f64;
@@ -447,10 +452,12 @@ impl Books {
 
     /// An endpoint that is being probed and whose turn it is, or that has not been asked for a while.
     fn pick_probe(&mut self, now: Moment, dice: &mut impl Dice) -> Option<u32> {
+        if self.pool.probing.is_empty() { None } else { self.pick_due_probe(now, dice) }
+    }
+
+    #[inline(never)]
+    fn pick_due_probe(&mut self, now: Moment, dice: &mut impl Dice) -> Option<u32> {
         let probing = &self.pool.probing;
-        if probing.is_empty() {
-            return None;
-        }
         let lot = dice.part(Purpose::Probe);
         let due = |c: &&Capped| {
             let e = &self.endpoints[c.slot as usize];

@@ -282,6 +282,7 @@ impl Call {
         self.at = At::Answered { attempt, upgraded: answer.upgraded };
     }
 
+    #[inline(never)]
     fn on_broke(
         &mut self,
         attempt: Attempt,
@@ -315,6 +316,7 @@ impl Call {
         }
     }
 
+    #[inline(never)]
     fn on_caller_gone(&mut self, books: &mut Books, now: Moment) {
         if self.at == At::Queued {
             let limit = books.settings().limit;
@@ -356,6 +358,7 @@ impl Call {
         }
     }
 
+    #[inline(never)]
     fn waits_for_slot(&mut self, books: &mut Books, now: Moment) -> bool {
         let limit = books.settings().limit;
         self.slot = books.queue().granted(self.id);
@@ -429,6 +432,7 @@ impl Call {
     }
 
     /// Abandons an attempt that has not answered.
+    #[inline(never)]
     fn give_up_on(&mut self, attempt: Attempt, why: Why, books: &mut Books, now: Moment) {
         if self.tries[attempt as usize].live {
             self.settle(attempt, books, now, Outcome::Unheard);
@@ -443,6 +447,7 @@ impl Call {
     }
 
     /// For a first attempt the books say why; a further one fails as the last did.
+    #[inline(never)]
     fn nobody_to_ask(&mut self, books: &mut Books, now: Moment) {
         if self.opened == 0 {
             (self.reason, self.retry_after) = books.nobody(now);

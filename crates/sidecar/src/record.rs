@@ -104,8 +104,7 @@ impl Counts {
         };
         add(cell, 1);
         let nanos = u64::try_from(outcome.took.as_nanos()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS_NANOS.iter().position(|bound| nanos <= *bound).unwrap_or(BOUNDS.len());
-        add(self.buckets.get(bucket), 1);
+        add(self.buckets.get(bucket_of(nanos)), 1);
         self.nanos.fetch_add(nanos, Relaxed);
     }
 
@@ -123,6 +122,11 @@ impl Counts {
     pub(crate) fn refused(&self, reason: Reason) -> u64 {
         self.refusals.iter().filter_map(|row| row.get(reason as usize)).map(|c| c.load(Relaxed)).sum()
     }
+}
+
+#[inline(never)]
+fn bucket_of(nanos: u64) -> usize {
+    BOUNDS_NANOS.iter().position(|bound| nanos <= *bound).unwrap_or(BOUNDS.len())
 }
 
 fn add(cell: Option<&AtomicU64>, count: u64) {

@@ -26,19 +26,19 @@ use std::time::Duration;
 pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &SocketAddr, head_len: usize) {
     let begun = worker.now();
     // Taken apart where it is made: what has a name stays in the connection's future until the end.
-    let Arrival { target, kept, method, entry, ask } =
-        match arrive(worker, caller, entrance, head_len, begun) {
-            Ok(arrival) => arrival, //                                                2 pin to 5 route
-            Err(Alone::Unknown(stranger)) => {
-                let later = arrive_later(worker, caller, entrance, head_len, begun, stranger);
-                // In a box: the future of every connection would have to be as large otherwise.
-                match Box::pin(later).await {
-                    Ok(arrival) => arrival,
-                    Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
-                }
+    let Arrival { target, kept, method, entry, ask } = match arrive(worker, caller, entrance, head_len, begun)
+    {
+        Ok(arrival) => arrival, //                                                2 pin to 5 route
+        Err(Alone::Unknown(stranger)) => {
+            let later = arrive_later(worker, caller, entrance, head_len, begun, stranger);
+            // In a box: the future of every connection would have to be as large otherwise.
+            match Box::pin(later).await {
+                Ok(arrival) => arrival,
+                Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
             }
-            Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
-        };
+        }
+        Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+    };
     caller.input.consume(head_len);
     caller.input.rest(&worker.buffers);
     let _busy = Busy::new(worker);

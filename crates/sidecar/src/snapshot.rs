@@ -82,9 +82,9 @@ impl Desks {
                 Entrance::Service(by_name.get(name.as_str()).copied().unwrap_or(usize::MAX))
             }
             Role::Edge(edge) => {
-                let resolved = edge
-                    .iter()
-                    .filter_map(|route| Some((route.prefix.clone(), *by_name.get(route.service.as_str())?)));
+                let resolved = edge.iter().filter_map(|route| {
+                    Some((segments(&route.prefix), *by_name.get(route.service.as_str())?))
+                });
                 let mut resolved: Vec<_> = resolved.collect();
                 // The longest prefix is the most specific: it is asked first.
                 resolved.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
@@ -166,10 +166,15 @@ impl World {
     }
 }
 
-/// Whether `path` begins with `prefix` at a segment's end. `*`, which asks about a server as a whole (RFC 9112
-/// §3.2.4), has no segments and belongs to whoever has all paths.
+/// A prefix as [`fits`] takes it.
+fn segments(prefix: &str) -> String {
+    prefix.trim_end_matches('/').to_owned()
+}
+
+/// Whether `path` begins with `prefix`, which has no slash at its end, at a segment's end. `*`, which asks about a
+/// server as a whole (RFC 9112 §3.2.4), has no segments and belongs to whoever has all paths.
 fn fits(prefix: &str, path: &[u8]) -> bool {
-    let prefix = prefix.trim_end_matches('/').as_bytes();
+    let prefix = prefix.as_bytes();
     if path == b"*" {
         return prefix.is_empty();
     }
@@ -196,7 +201,7 @@ mod tests {
             ("/", "*", true),
             ("/shop", "*", false),
         ] {
-            assert_eq!(fits(prefix, path.as_bytes()), fit, "{prefix} {path}");
+            assert_eq!(fits(&segments(prefix), path.as_bytes()), fit, "{prefix} {path}");
         }
     }
 }

@@ -81,6 +81,13 @@ impl Queue {
     /// Hands out the free slots; also for a limit that has changed. Those who waited too long are woken as well, to
     /// be refused.
     pub fn grant(&mut self, limit: Option<Limit>, now: Moment) {
+        if !self.waiting.is_empty() {
+            self.hand_out(limit, now);
+        }
+    }
+
+    #[inline(never)]
+    fn hand_out(&mut self, limit: Option<Limit>, now: Moment) {
         let most = limit.map_or(u32::MAX, |l| l.in_flight);
         while self.in_flight < most {
             let Some((id, deadline)) = self.waiting.pop_front() else { return };

@@ -103,13 +103,18 @@ impl Latency {
     /// Sets the estimate; strikes fade up to the same moment, as both share its stamp.
     fn set(&mut self, estimate: f64, now: Moment) {
         if self.strikes > 0.0 {
-            self.strikes = (f64::from(self.strikes) * fade(now.since(self.stamp), FADE)) as f32;
-            if self.strikes < 0.01 {
-                self.strikes = 0.0;
-            }
+            self.fade_strikes(now);
         }
         self.estimate = estimate as f32;
         self.stamp = self.stamp.max(now);
+    }
+
+    #[inline(never)]
+    fn fade_strikes(&mut self, now: Moment) {
+        self.strikes = (f64::from(self.strikes) * fade(now.since(self.stamp), FADE)) as f32;
+        if self.strikes < 0.01 {
+            self.strikes = 0.0;
+        }
     }
 }
 
