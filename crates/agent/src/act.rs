@@ -164,6 +164,7 @@ impl Hands {
             Action::Ask(at) => self.ask_late(*at, observed),
             Action::Drain(at) => self.drain(*at, desired, observed, now),
             Action::Halt(_)
+            | Action::Hint(_)
             | Action::Restart(..)
             | Action::Spare(_)
             | Action::Renew(_)

@@ -5,9 +5,10 @@
 //! SIGTERM, two seconds, SIGKILL. It leads a session of its own, so that a Ctrl-C in the agent's terminal is not for it.
 
 use crate::child::{Input, Launch, Spawned, Words, spawn};
-use crate::state;
+use crate::state::{self, Keep, StateFolder};
 use crate::tree::{self, Id, RUN, Signs};
 use rustix::process::Signal;
+use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,6 +19,21 @@ use tokio::process::{Child, ChildStdin};
 const GRACE: Duration = Duration::from_secs(2);
 /// So long for the processes to vanish after SIGKILL.
 const END: Duration = Duration::from_secs(2);
+
+/// What a guard is there for.
+#[derive(Clone, Debug)]
+pub(crate) struct Ward {
+    folder: PathBuf,
+    run: String,
+    keep: Keep,
+}
+
+impl Ward {
+    /// The run that has `state`.
+    pub(crate) fn of(state: &StateFolder) -> Ward {
+        Ward { folder: state.path.clone(), run: state.run.clone(), keep: state.keep }
+    }
+}
 
 /// The agent's end: tells the guard who belongs to the run.
 #[derive(Debug)]
@@ -33,10 +49,16 @@ impl Guard {
     ///
     /// # Errors
     /// Those of starting a process; `UnexpectedEof` when it ends at once.
-    pub(crate) async fn begin(program: &Path, state: &Path, run: &str) -> io::Result<Guard> {
+    pub(crate) async fn begin(program: &Path, ward: Ward) -> io::Result<Guard> {
+        let Ward { folder, run, keep } = ward;
+        let mut arguments: Vec<OsString> = vec!["guard".into(), "--state-dir".into(), folder.into()];
+        arguments.extend(["--run".into(), run.into()]);
+        if keep == Keep::Never {
+            arguments.push("--passing".into());
+        }
         let launch = Launch {
             program: program.to_owned(),
-            arguments: vec!["guard".into(), "--state-dir".into(), state.into(), "--run".into(), run.into()],
+            arguments,
             folder: PathBuf::from("/"),
             variables: vec![],
             input: Input::Pipe,
@@ -83,11 +105,12 @@ impl Guard {
     }
 }
 
-/// The guard's life: waits for the end of standard input, then ends the run marked `run` and clears its folder.
+/// The guard's life: waits for the end of standard input, then ends the run marked `run` and clears its folder, or
+/// removes it.
 ///
 /// # Errors
 /// Those of standard output.
-pub fn stand_guard(folder: &Path, run: &str) -> io::Result<()> {
+pub fn stand_guard(folder: &Path, run: &str, keep: Keep) -> io::Result<()> {
     // Where it leads a group already there is no terminal to leave.
     let _ = rustix::process::setsid();
     let mut out = io::stdout();
@@ -105,6 +128,10 @@ pub fn stand_guard(folder: &Path, run: &str) -> io::Result<()> {
     }
     end_all(&signs);
     state::clear_after(folder, run);
+    if keep == Keep::Never {
+        // What cannot be removed is in the folder for temporary files.
+        let _ = std::fs::remove_dir_all(folder);
+    }
     Ok(())
 }
 

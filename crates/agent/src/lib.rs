@@ -30,6 +30,6 @@ mod up;
 mod view;
 
 pub use guard::stand_guard;
-pub use state::{StateError, default_folder};
+pub use state::{Keep, StateError, default_folder};
 pub use tree::machine;
 pub use up::{Options, Purpose, UpError, Wish, up};

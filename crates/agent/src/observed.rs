@@ -90,6 +90,8 @@ pub struct Unit {
     pub reason: Option<String>,
     /// The liveness restart that was held back has been told.
     pub spared: bool,
+    /// It has been told that its app does not answer.
+    pub hinted: bool,
     /// It needs other ports than last time.
     pub new_ports: bool,
 }
@@ -616,6 +618,7 @@ impl Unit {
             been_ready: false,
             reason: None,
             spared: false,
+            hinted: false,
             new_ports: false,
         }
     }

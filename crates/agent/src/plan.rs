@@ -44,6 +44,8 @@ pub enum Action {
     StopApp(usize, &'static str),
     /// SIGKILL to the app and all that it started.
     KillApp(usize),
+    /// Say what may be wrong with an app that does not answer.
+    Hint(usize),
     /// Its app is to be stopped: its deadline counts from now.
     Halt(usize),
     /// Ask the control plane to register it: callers are sent to it.
@@ -69,6 +71,9 @@ pub enum Action {
     /// The operation is given up, and why.
     Abandon(usize, String),
 }
+
+/// An app that has not passed its startup probe for so long is told of, as it may listen somewhere else.
+pub const HINT_AFTER: Duration = Duration::from_secs(10);
 
 /// The steps of a stop, in eighths of its grace: how long followers, and the last requests, are waited for, and when
 /// SIGTERM is sent at the latest.
@@ -178,6 +183,7 @@ impl View<'_> {
             App::Starting(since) if self.passed(since, service.startup.within) => {
                 Some(Action::StopApp(at, "startup-too-slow"))
             }
+            App::Starting(since) if !unit.hinted && self.passed(since, HINT_AFTER) => Some(Action::Hint(at)),
             // Its own sidecar must know where the app is before callers come.
             App::Up(_) if self.enters(unit, service) && unit.acked >= unit.changed => Some(Action::Enter(at)),
             App::Stopping(since, Killed::No) if self.passed(since, service.stop_grace) => {

@@ -51,7 +51,9 @@ impl Progress {
         let who = event.instance.as_deref().unwrap_or_default();
         match event.kind.as_str() {
             "plane-away" | "plane-back" => self.say(&event.text),
-            "registration-refused" | "not-settled" => self.say(&format!("{who}: {}", event.text)),
+            "registration-refused" | "not-settled" | "not-answering" => {
+                self.say(&format!("{who}: {}", event.text))
+            }
             "exited" if self.purpose == Purpose::App => {}
             "in-rotation" | "done" if !self.ready => self.service_ready(agent, event),
             // What went wrong is told at any time; what goes its way only by `outrigger events`.

@@ -32,13 +32,29 @@ pub(crate) async fn answer(
     }
     match route {
         Route::Environment => Response::json(200, encode(&agent.borrow().environment())),
-        Route::Services => Response::json(200, encode(&agent.borrow().services())),
-        Route::Instances => Response::json(200, encode(&agent.borrow().instances())),
+        Route::Services => {
+            let all = all_instances(more, request).await;
+            Response::json(200, encode(&agent.borrow().services_with(all)))
+        }
+        Route::Instances => {
+            let all = all_instances(more, request).await;
+            Response::json(200, encode(&agent.borrow().instances_with(all)))
+        }
         Route::Events(query) => events(&agent, query).await,
         Route::Logs(name, query) => logs(&agent, &name, query).await,
         Route::Restart(name) => restart(&agent, &poke, &name),
         Route::Operation(id, query) => operation(&agent, id, query).await,
     }
+}
+
+/// What the control plane knows of: instances that other agents run, too.
+async fn all_instances(more: Option<More>, request: Request) -> Vec<api::Instance> {
+    let Some(more) = more else { return Vec::new() };
+    let answer = more(Request { path: Route::Instances.path(), ..request }).await;
+    let answer = answer.filter(|answer| answer.status == 200);
+    // A control plane that does not answer now is no reason to say nothing of what runs here.
+    let read = answer.and_then(|answer| api::decode::<api::Instances>(&answer.body).ok());
+    read.map(|all| all.instances).unwrap_or_default()
 }
 
 /// Asks `look` for an answer until it has one or the time is over; then takes what there is.

@@ -18,10 +18,21 @@ pub(crate) struct StateFolder {
     pub(crate) path: PathBuf,
     /// The mark of this run: every process of it has it in its environment.
     pub(crate) run: String,
+    /// Whether it outlives the run.
+    pub(crate) keep: Keep,
     /// What was found of an earlier run that did not end well, for people.
     pub(crate) found: Option<String>,
     // The lock is held as long as this is open, and no longer than this process lives.
     _lock: File,
+}
+
+/// Whether a state folder outlives its run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keep {
+    /// It does, with logs, events and credential.
+    Always,
+    /// It goes with the run.
+    Never,
 }
 
 /// Why the folder cannot be had.
@@ -60,7 +71,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// As [`StateError`] says.
-    pub(crate) fn take(path: &Path, run: String) -> Result<StateFolder, StateError> {
+    pub(crate) fn take(path: &Path, run: String, keep: Keep) -> Result<StateFolder, StateError> {
         let unusable = |error| StateError::Unusable(path.to_owned(), error);
         for folder in ["snapshots", "logs", "known"] {
             fs::create_dir_all(path.join(folder)).map_err(unusable)?;
@@ -69,7 +80,7 @@ impl StateFolder {
         let lock = await_lock(&path)?;
         let found = end_earlier_run(&path)?;
         clear(&path).map_err(unusable)?;
-        Ok(StateFolder { path, run, found, _lock: lock })
+        Ok(StateFolder { path, run, keep, found, _lock: lock })
     }
 
     /// Tells others who has the folder and where it answers.
@@ -110,6 +121,9 @@ impl Drop for StateFolder {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next start.
         let _ = clear(&self.path).and_then(|()| fs::remove_file(self.path.join("lock")));
+        if self.keep == Keep::Never {
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 
@@ -217,9 +231,9 @@ mod tests {
     #[test]
     fn a_folder_has_one_holder_who_is_named_to_others() {
         let folder = tempfile::tempdir().unwrap();
-        let held = StateFolder::take(folder.path(), "one".into()).unwrap();
+        let held = StateFolder::take(folder.path(), "one".into(), Keep::Always).unwrap();
         held.tell("127.0.0.1:7700").unwrap();
-        let error = StateFolder::take(folder.path(), "two".into()).unwrap_err().to_string();
+        let error = StateFolder::take(folder.path(), "two".into(), Keep::Always).unwrap_err().to_string();
         assert!(
             error.contains(&std::process::id().to_string()) && error.contains("127.0.0.1:7700"),
             "{error}"
@@ -229,7 +243,7 @@ mod tests {
         assert!(held.snapshot("a-1").exists(), "the guard of a run leaves the folder to whoever has it");
         drop(held);
         assert!(!folder.path().join("lock").exists() && !folder.path().join("run").exists());
-        let next = StateFolder::take(folder.path(), "three".into()).unwrap();
+        let next = StateFolder::take(folder.path(), "three".into(), Keep::Always).unwrap();
         assert!(next.found.is_none() && !next.snapshot("a-1").exists());
     }
 
@@ -238,20 +252,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = format!("state-test-{}", std::process::id());
         let mut child = std::process::Command::new("sleep").arg("60").env(RUN, &run).spawn().unwrap();
-        let held = StateFolder::take(folder.path(), run).unwrap();
+        let held = StateFolder::take(folder.path(), run, Keep::Always).unwrap();
         held.tell("").unwrap();
         // As if it had been killed: the lock is given back, the files stay.
         let text = fs::read_to_string(folder.path().join("run")).unwrap();
         drop(held);
         fs::write(folder.path().join("run"), text).unwrap();
-        let next = StateFolder::take(folder.path(), "next".into()).unwrap();
+        let next = StateFolder::take(folder.path(), "next".into(), Keep::Always).unwrap();
         assert!(next.found.as_ref().unwrap().contains("1 processes"));
         assert!(!child.wait().unwrap().success());
     }
 
     #[test]
     fn a_folder_that_cannot_be_made_says_so() {
-        let error = StateFolder::take(Path::new("/proc/no"), "x".into()).unwrap_err().to_string();
+        let error =
+            StateFolder::take(Path::new("/proc/no"), "x".into(), Keep::Always).unwrap_err().to_string();
         assert!(error.contains("/proc/no") && error.contains("--state-dir"), "{error}");
     }
 }

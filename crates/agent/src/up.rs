@@ -6,7 +6,7 @@ use crate::child::{self, Input, Launch, Words};
 use crate::desired::{Desired, Kind, Service};
 use crate::events::{Events, Happening};
 use crate::exit::Exit;
-use crate::guard::Guard;
+use crate::guard::{Guard, Ward};
 use crate::logs::{Logs, Show};
 use crate::observed::Fact;
 use crate::plane::{Declaration, OpenPlane, Told};
@@ -14,7 +14,7 @@ use crate::ports;
 use crate::progress::Progress;
 use crate::registrar::{Introduction, Registrar};
 use crate::serve;
-use crate::state::{StateError, StateFolder};
+use crate::state::{Keep, StateError, StateFolder};
 use crate::terminal::Terminal;
 use crate::tree::{self, Id, Signs};
 use net::clock::Clock;
@@ -43,6 +43,8 @@ pub struct Options {
     pub program: PathBuf,
     /// Where logs, events and snapshots are kept.
     pub state: PathBuf,
+    /// Whether that folder outlives the run.
+    pub keep: Keep,
     /// Where the API is to answer; none: nowhere.
     pub api: Option<Wish>,
     /// Where requests from outside are to come in; only if the environment has an edge.
@@ -131,9 +133,9 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     // Orphans of apps come to us, and so can be found and ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|e| UpError::System("orphans cannot be taken in", e.into()))?;
-    let Options { program, state, api, edge, command, show_apps, plane, purpose } = options;
+    let Options { program, state, keep, api, edge, command, show_apps, plane, purpose } = options;
     let run = format!("{:016x}", net::random::seed());
-    let state = StateFolder::take(&state, run)?;
+    let state = StateFolder::take(&state, run, keep)?;
     state.found.iter().for_each(|found| terminal.say(found));
     if purpose == Purpose::Environment {
         // The control plane starts with it: what sidecars knew of an earlier run is of no use.
@@ -150,7 +152,7 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     let edge = edge.map(|wish| place(wish, "the edge", &terminal)).transpose()?;
     let told = api.map_or("–".into(), |api| api.to_string());
     state.tell(&told).map_err(|e| StateError::Unusable(state.path.clone(), e))?;
-    let guard = Guard::begin(&program, &state.path, &state.run).await;
+    let guard = Guard::begin(&program, Ward::of(&state)).await;
     let guard = guard.map_err(|e| UpError::Guard(program.clone(), e))?;
     let (sender, news) = channel(1024);
     let logs = Logs::begin(&state.logs(), terminal.clone(), show_apps);
@@ -480,11 +482,11 @@ impl Life {
     }
 
     async fn on_guard_ended(&mut self, program: &Path) {
-        let (path, run, running) = {
+        let (ward, running) = {
             let hands = &self.agent.borrow().hands;
-            (hands.state.path.clone(), hands.state.run.clone(), hands.running())
+            (Ward::of(&hands.state), hands.running())
         };
-        match Guard::begin(program, &path, &run).await {
+        match Guard::begin(program, ward).await {
             Ok(guard) => {
                 self.guard = guard;
                 for id in running {

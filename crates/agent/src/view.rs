@@ -40,6 +40,12 @@ fn is_job(desired: &Desired, at: usize) -> bool {
     desired.service(at).is_some_and(|service| service.kind == Kind::Job)
 }
 
+/// A service that only other agents run.
+fn elsewhere(name: String) -> Service {
+    let (kind, dependencies) = (Kind::Service.word().into(), Vec::new());
+    Service { name, kind, instances: 0, in_rotation: 0, restarts: 0, dependencies }
+}
+
 fn url(address: SocketAddr) -> String {
     format!("http://{address}/")
 }
@@ -66,6 +72,33 @@ impl Agent {
             edge: edge.and_then(|a| a.edge).map(url),
             outbound: edge.map(|a| url(a.outbound)),
         }
+    }
+
+    /// All services, and those of which other agents run the instances that are among `all`.
+    pub(crate) fn services_with(&self, all: Vec<Instance>) -> Services {
+        let mut services = self.services();
+        for name in self.others(all).filter_map(|instance| instance.service) {
+            let known = services.services.iter().position(|service| service.name == name);
+            let at = known.unwrap_or_else(|| {
+                services.services.push(elsewhere(name));
+                services.services.len() - 1
+            });
+            services.services[at].instances += 1;
+            services.services[at].in_rotation += 1;
+        }
+        services
+    }
+
+    /// All instances, and those among `all` that other agents run.
+    pub(crate) fn instances_with(&self, all: Vec<Instance>) -> Instances {
+        let mut instances = self.instances();
+        instances.instances.extend(self.others(all));
+        instances
+    }
+
+    fn others(&self, all: Vec<Instance>) -> impl Iterator<Item = Instance> {
+        let own = |name: &str| self.desired.units.iter().any(|unit| unit.name.as_str() == name);
+        all.into_iter().filter(move |instance| !own(&instance.name))
     }
 
     /// All services.

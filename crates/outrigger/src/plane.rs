@@ -6,9 +6,7 @@ use agent::plane::{
 use anyhow::Context as _;
 use control::desk::Failed;
 use control::registry::{Command, Done, Owner, Refused, Registration as Entry, Rules};
-use model::{AgentName, InstanceName, ServiceName};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use model::{AgentName, InstanceName};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
@@ -16,13 +14,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use wire::xds::Kind;
-use wire::xds::resource::endpoint_name;
 
 /// The name of the agent that has its control plane in its own process.
 const OWN: &str = "up";
 /// Where followers are served, or at the next free port after it.
 const DELIVERY: u16 = 7701;
+/// The file of the port at which followers were served last.
+const LAST: &str = "delivery-port";
 /// So many ports are tried.
 const PORTS: u16 = 1_000;
 
@@ -44,8 +42,10 @@ fn begin(environment: String, folder: &Path) -> anyhow::Result<Seat> {
         ..control::Options::new(&*environment, folder)
     };
     let plane = control::Plane::open(options)?;
-    let listener = listen().context("followers of the control plane cannot be served")?;
+    let listener = listen(folder).context("followers of the control plane cannot be served")?;
     let delivery = listener.local_addr()?;
+    // Whoever has joined finds it again after a restart.
+    std::fs::write(folder.join(LAST), delivery.port().to_string())?;
     let (stop, stopped) = oneshot::channel();
     let served = plane.clone();
     let thread = std::thread::Builder::new().name("control-plane".into());
@@ -59,10 +59,9 @@ fn begin(environment: String, folder: &Path) -> anyhow::Result<Seat> {
         Box::pin(async move { plane.answer(request).await })
     });
     let remark = (delivery.port() != DELIVERY)
-        .then(|| format!("sidecars follow the control plane at {delivery}, as port {DELIVERY} is taken"));
+        .then(|| format!("sidecars follow the control plane at {delivery}, as port {DELIVERY} was taken"));
     let end = End { stop: Some(stop), thread: Some(thread) };
-    let services = RefCell::default();
-    let own = Own { plane, owner, delivery, environment, services, _end: end };
+    let own = Own { plane, owner, delivery, environment, _end: end };
     Ok(Seat {
         plane: Rc::new(own),
         known: None,
@@ -73,9 +72,11 @@ fn begin(environment: String, folder: &Path) -> anyhow::Result<Seat> {
     })
 }
 
-fn listen() -> std::io::Result<TcpListener> {
+/// At the port of last time, if there was one, at the usual one, or at the next free one.
+fn listen(folder: &Path) -> std::io::Result<TcpListener> {
+    let before = std::fs::read_to_string(folder.join(LAST)).ok().and_then(|port| port.parse().ok());
     let mut last = Err(std::io::ErrorKind::AddrInUse.into());
-    for port in DELIVERY..DELIVERY + PORTS {
+    for port in before.into_iter().chain(DELIVERY..DELIVERY + PORTS) {
         last = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         if last.is_ok() {
             break;
@@ -91,7 +92,14 @@ fn serve(plane: &control::Plane, listener: TcpListener, stopped: oneshot::Receiv
         Err(error) => return eprintln!("outrigger: the control plane does not start: {error}"),
     };
     runtime.block_on(async {
+        let token = async {
+            if let Err(error) = plane.join_token().await {
+                eprintln!("outrigger: nobody can join without `outrigger token`: {error}");
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
+            () = token => {}
             served = plane.serve_delivery(listener) => {
                 if let Err(error) = served {
                     eprintln!("outrigger: followers of the control plane cannot be served: {error}");
@@ -121,8 +129,6 @@ struct Own {
     owner: Owner,
     delivery: SocketAddr,
     environment: String,
-    /// Whose instances these are: what is gone the registry does not know any more.
-    services: RefCell<BTreeMap<InstanceName, ServiceName>>,
     _end: End,
 }
 
@@ -148,12 +154,6 @@ impl Own {
         self.plane.desk().ask(command).await.map_err(error)
     }
 
-    fn entry(&self, instance: Registration) -> Entry {
-        let Registration { name, service, address, incarnation } = instance;
-        self.services.borrow_mut().insert(name.clone(), service.clone());
-        Entry { name, service, address, incarnation }
-    }
-
     async fn take_out(&self, name: InstanceName, within: Duration) -> Result<Settled, PlaneError> {
         let command = Command::Deregister { owner: self.owner.clone(), name: name.clone() };
         match self.plane.desk().ask(command).await {
@@ -161,10 +161,13 @@ impl Own {
             Ok(_) | Err(Failed::Refused(Refused::NoInstance(_) | Refused::NameTaken { .. })) => {}
             Err(why) => return Err(error(why)),
         }
-        let service = self.services.borrow().get(&name).cloned();
-        let Some(service) = service else { return Ok(Settled::Everywhere) };
-        Ok(settled(self.plane.farewell(Kind::Endpoint, &endpoint_name(&service, &name), within).await))
+        Ok(settled(self.plane.is_forgotten(&name, None, within).await))
     }
+}
+
+fn entry(instance: Registration) -> Entry {
+    let Registration { name, service, address, incarnation } = instance;
+    Entry { name, service, address, incarnation }
 }
 
 fn settled(settled: control::Settled) -> Settled {
@@ -197,10 +200,10 @@ impl Plane for Own {
 
     fn register(&self, instance: Registration, within: Duration) -> Answer<'_, Settled> {
         Box::pin(async move {
-            let resource = endpoint_name(&instance.service, &instance.name);
-            let instance = self.entry(instance);
+            let (name, service) = (instance.name.clone(), instance.service.clone());
+            let instance = entry(instance);
             self.ask(Command::Register { owner: self.owner.clone(), instance }).await?;
-            Ok(settled(self.plane.arrived(Kind::Endpoint, &resource, within).await))
+            Ok(settled(self.plane.is_known(&service, &name, within).await))
         })
     }
 
@@ -210,7 +213,7 @@ impl Plane for Own {
 
     fn list(&self, all: Vec<Registration>) -> Answer<'_, Vec<(InstanceName, String)>> {
         Box::pin(async move {
-            let instances = all.into_iter().map(|instance| self.entry(instance)).collect();
+            let instances = all.into_iter().map(entry).collect();
             let done = self.ask(Command::List { owner: self.owner.clone(), instances }).await?;
             let refused = if let Done::Listed(refused) = done { refused } else { Vec::new() };
             Ok(refused.into_iter().map(|(name, why)| (name, why.to_string())).collect())

@@ -28,6 +28,7 @@ impl Observed {
                     format!("its app did not end within {} ms of SIGTERM", since.until(now).as_millis());
                 self.note("killed", *at, Some("grace-over"), text);
             }
+            Action::Hint(at) => self.apply_hint(*at),
             Action::Halt(at) => self.units[*at].halt = Some(now),
             Action::Enter(at) => {
                 let unit = &mut self.units[*at];
@@ -73,6 +74,13 @@ impl Observed {
         }
     }
 
+    fn apply_hint(&mut self, at: usize) {
+        self.units[at].hinted = true;
+        let text = "its app has not passed its startup probe yet: it should listen on 127.0.0.1, at the port that \
+                    the variable PORT names";
+        self.note("not-answering", at, None, text);
+    }
+
     fn apply_start_sidecar(&mut self, at: usize, now: Moment) {
         let generation = self.generation;
         let unit = &mut self.units[at];
@@ -95,6 +103,7 @@ impl Observed {
         }
         let unit = &mut self.units[at];
         unit.app = App::Starting(now);
+        unit.hinted = false;
         unit.app_run += 1;
         if unit.app_run > 1 {
             unit.app_restarts += 1;

@@ -447,6 +447,25 @@ fn an_app_that_does_not_answer_in_time_is_stopped_and_the_start_failed() {
 }
 
 #[test]
+fn an_app_that_does_not_answer_for_long_is_told_of_once_each_start() {
+    let patient = |name| {
+        let mut service = service(name, 1, &[]);
+        service.startup.within = Duration::from_secs(60);
+        service
+    };
+    let mut play = Play::begin(vec![patient("a")]);
+    play.mute = vec![1];
+    play.run();
+    assert!(play.after(9_999).is_empty());
+    assert_eq!(play.after(1), ["Hint a-1"]);
+    assert!(play.after(49_999).is_empty());
+    assert!(play.notes().contains(&("not-answering", None)));
+    assert_eq!(play.after(1), ["StopApp a-1"]);
+    play.after(1_000);
+    assert_eq!(play.after(10_000), ["Hint a-1"]);
+}
+
+#[test]
 fn what_was_ready_once_is_never_given_up() {
     let mut play = Play::up(vec![service("a", 1, &[])]);
     for _ in 0..5 {

@@ -2,7 +2,7 @@
 
 use super::{Outcome, PlaneArgs, run::remote};
 use agent::desired::Desired;
-use agent::{Options, Purpose, Wish};
+use agent::{Keep, Options, Purpose, Wish};
 use anyhow::Context;
 use clap::Args;
 use model::{AgentName, Environment, ServiceName};
@@ -84,6 +84,7 @@ pub(crate) fn run(args: AgentArgs) -> Outcome {
     let options = Options {
         program: std::env::current_exe().context("the path of this program cannot be found")?,
         state,
+        keep: Keep::Always,
         api: Some(match args.api {
             Some(api) => Wish::Exactly(api),
             None => Wish::OrNext(API.parse().expect("a constant of the form ADDRESS:PORT")),

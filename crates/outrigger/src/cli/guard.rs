@@ -1,6 +1,7 @@
 //! `outrigger guard`: started by the agent, not by people.
 
 use super::Outcome;
+use agent::Keep;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,9 +16,13 @@ pub(crate) struct GuardArgs {
     /// The mark in the environment of every process that belongs to the run.
     #[arg(long, value_name = "TEXT")]
     run: String,
+    /// Remove the state folder in the end.
+    #[arg(long)]
+    passing: bool,
 }
 
 pub(crate) fn run(args: &GuardArgs) -> Outcome {
-    agent::stand_guard(&args.state_dir, &args.run)?;
+    let keep = if args.passing { Keep::Never } else { Keep::Always };
+    agent::stand_guard(&args.state_dir, &args.run, keep)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use super::{Outcome, PlaneArgs};
 use agent::desired::{Desired, End, Probe, Service, named_after};
 use agent::plane::{OpenPlane, Remote, RemoteOptions};
-use agent::{Options, Purpose};
+use agent::{Keep, Options, Purpose};
 use anyhow::{Context, bail};
 use clap::Args;
 use model::{
@@ -82,7 +82,7 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
         Some(name) => name.clone(),
         None => named_after(&service.name, &word()).context("a random name cannot be made")?,
     };
-    let (state, passing) = folder(&args, &instance)?;
+    let (state, keep) = folder(&args, &instance)?;
     let desired = Desired::new(
         service.name.to_string(),
         service.folder.clone(),
@@ -92,7 +92,8 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
     );
     let options = Options {
         program: std::env::current_exe().context("the path of this program cannot be found")?,
-        state: state.clone(),
+        state,
+        keep,
         api: None,
         edge: None,
         command: Vec::new(),
@@ -100,12 +101,7 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
         plane: remote(&args.plane, AgentName::new(instance.as_str())?),
         purpose: Purpose::App,
     };
-    let ended = agent::up(desired.single(instance), options);
-    if passing {
-        // What cannot be removed is in the folder for temporary files.
-        let _ = std::fs::remove_dir_all(&state);
-    }
-    Ok(ExitCode::from(ended?))
+    Ok(ExitCode::from(agent::up(desired.single(instance), options)?))
 }
 
 /// The control plane that is asked over HTTP.
@@ -204,18 +200,18 @@ fn word() -> String {
     (0..6).map(|_| letter()).collect()
 }
 
-/// The state folder, and whether it goes when the app has ended.
-fn folder(args: &RunArgs, instance: &InstanceName) -> anyhow::Result<(PathBuf, bool)> {
+/// The state folder, and whether it outlives the app.
+fn folder(args: &RunArgs, instance: &InstanceName) -> anyhow::Result<(PathBuf, Keep)> {
     if let Some(given) = &args.state_dir {
-        return Ok((given.clone(), false));
+        return Ok((given.clone(), Keep::Always));
     }
     if args.instance.is_some() {
-        return Ok((agent::default_folder("run").join(instance.as_str()), false));
+        return Ok((agent::default_folder("run").join(instance.as_str()), Keep::Always));
     }
     let folder = std::env::temp_dir().join(format!("outrigger-{instance}"));
     let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
     made.with_context(|| {
         format!("the folder {} cannot be made: give one with --state-dir", folder.display())
     })?;
-    Ok((folder, true))
+    Ok((folder, Keep::Never))
 }

@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::plane;
 use agent::desired::Desired;
-use agent::{Options, Purpose, Wish};
+use agent::{Keep, Options, Purpose, Wish};
 use anyhow::Context;
 use clap::Args;
 use std::net::SocketAddr;
@@ -50,6 +50,7 @@ pub(crate) fn run(args: UpArgs) -> Outcome {
     let options = Options {
         program: std::env::current_exe().context("the path of this program cannot be found")?,
         state: args.state_dir.unwrap_or_else(|| agent::default_folder(&desired.name)),
+        keep: Keep::Always,
         api: Some(args.api.map_or_else(default_api, Wish::Exactly)),
         edge: args.edge.map(Wish::Exactly),
         show_apps: !args.quiet && args.command.is_empty(),

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod join;
 mod stage;
 
 use api::InstanceState;

@@ -134,6 +134,16 @@ impl Stage {
         entries.map(|entry| entry.path()).filter(ours).collect()
     }
 
+    /// The process of the app of `instance`.
+    pub(crate) fn process_of(&self, instance: &str) -> Option<u32> {
+        let mark = format!("OUTRIGGER_INSTANCE={instance}");
+        let is_app = |process: &&PathBuf| {
+            let environment = fs::read(process.join("environ")).unwrap_or_default();
+            environment.split(|b| *b == 0).any(|pair| pair == mark.as_bytes())
+        };
+        self.processes().iter().find(is_app)?.file_name()?.to_str()?.parse().ok()
+    }
+
     /// The process of the guard.
     pub(crate) fn guard(&self) -> Option<u32> {
         let is_guard = |process: &&PathBuf| {
@@ -236,7 +246,8 @@ impl Drop for Up {
     }
 }
 
-fn wait(mut child: Child) -> i32 {
+/// Waits for the end of a program: its status, or -1 if a signal ended it.
+pub(crate) fn wait(mut child: Child) -> i32 {
     let (done, ended) = std::sync::mpsc::channel();
     let pid = child.id();
     std::thread::spawn(move || done.send(child.wait().unwrap().code().unwrap_or(-1)));
