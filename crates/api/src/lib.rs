@@ -26,7 +26,7 @@ pub use client::{Client, ClientError};
 pub use drill::{
     Drill, DrillAcceptance, DrillHappening, DrillLine, DrillRow, DrillRun, DrillSeed, ScenarioLine, Scenarios,
 };
-pub use openapi::{Served, openapi};
+pub use openapi::{Document, Served, openapi};
 pub use plan::{Plan, PlanChange, PlanSummary, Wanted};
 pub use plane::{
     Agent, AgentState, Agents, Contested, Declaration, Declarations, Heard, Join, Joined, List, Listed,

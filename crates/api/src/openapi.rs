@@ -4,7 +4,9 @@ use crate::table::{By, ROUTES, Row, Who};
 use crate::{Problem, VERSION};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// What is described.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +15,15 @@ pub enum Served {
     Plane,
     /// An environment on this machine with its control plane.
     Up,
+}
+
+/// As much of an OpenAPI document as a client needs to know what there is.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Document {
+    /// The version of OpenAPI.
+    pub openapi: String,
+    /// Each path with its methods in lower case, and what is said of each.
+    pub paths: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
 /// The OpenAPI 3.1 document of what is served.

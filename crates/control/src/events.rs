@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -63,9 +64,10 @@ impl fmt::Debug for Events {
 impl Events {
     /// Goes on with the events in the file at `path`, where one is given.
     pub(crate) fn open(path: Option<&Path>, tell: Option<Tell>) -> Events {
-        let last = path.map_or(0, last_in);
+        let recent = path.map_or_else(VecDeque::new, read);
+        let last = recent.back().map_or(0, |event| event.seq);
         let file = path.map(BoundedFile::new);
-        let list = List { recent: VecDeque::new(), last, file, refused: None };
+        let list = List { recent, last, file, refused: None };
         Events { list: Mutex::new(list), last: watch::Sender::new(last), tell }
     }
 
@@ -192,17 +194,26 @@ impl From<&Registered> for Happening {
     }
 }
 
-/// The number of the last event in the file at `path`, or in the one that was put aside; 0 where there is none.
-fn last_in(path: &Path) -> u64 {
-    [path.to_owned(), aside(path)].iter().find_map(|path| last_line(path)).map_or(0, |event| event.seq)
-}
-
-fn last_line(path: &Path) -> Option<Event> {
-    // The file is bounded, and is read once, at a start.
-    let text = fs::read(path).ok()?;
-    // The last line may have been cut by the end of the machine: the one before it counts then.
-    let mut lines = text.rsplit(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
-    lines.find_map(|line| decode(line).ok())
+/// The last events in the file at `path`, and in the one that was put aside where that is needed.
+fn read(path: &Path) -> VecDeque<Event> {
+    let mut recent = VecDeque::new();
+    for path in [path.to_owned(), aside(path)] {
+        // The files are bounded, and are read once, at a start.
+        let Ok(bytes) = fs::read(path) else { continue };
+        for line in bytes.rsplit(|byte| *byte == b'\n') {
+            // A line may have been cut by the end of the machine.
+            let event: Option<Event> = std::str::from_utf8(line).ok().and_then(|line| decode(line).ok());
+            // A file of another run, from which this one did not go on, is another story.
+            let next = recent.front().map(|event: &Event| event.seq);
+            if let Some(event) = event.filter(|event| next.is_none_or(|next| event.seq < next)) {
+                recent.push_front(event);
+            }
+            if recent.len() >= KEPT {
+                return recent;
+            }
+        }
+    }
+    recent
 }
 
 fn aside(path: &Path) -> PathBuf {
@@ -231,6 +242,18 @@ impl BoundedFile {
         }
     }
 
+    /// Ends a line that was cut when the machine, or the room on the disk, ended.
+    fn end_line(&mut self) -> io::Result<()> {
+        let Some((file, size)) = self.open.as_mut().filter(|(_, size)| *size > 0) else { return Ok(()) };
+        let mut last = [0];
+        File::open(&self.path)?.read_exact_at(&mut last, *size - 1)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+            *size += 1;
+        }
+        Ok(())
+    }
+
     fn try_append(&mut self, line: &str) -> io::Result<()> {
         if self.open.as_ref().is_some_and(|(_, size)| *size >= self.bound) {
             self.open = None;
@@ -240,6 +263,7 @@ impl BoundedFile {
             let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
             let size = file.metadata()?.len();
             self.open = Some((file, size));
+            self.end_line()?;
         }
         let Some((file, size)) = &mut self.open else { return Ok(()) };
         let text = format!("{line}\n");

@@ -7,7 +7,7 @@ use crate::desk::{Desk, Worker};
 use crate::events::{Events, Happening, Tell};
 use crate::registry::{Command, Rules, Token};
 use crate::secret;
-use crate::store::{Embedded, StoreError};
+use crate::store::{Embedded, Store, StoreError};
 use api::{Query, rfc3339};
 use model::{AgentName, InstanceName, Moment, ServiceName};
 use net::admin::{Request, Response};
@@ -126,14 +126,22 @@ impl Plane {
     /// # Errors
     /// As [`OpenError`] says: nothing is served then.
     pub fn open(options: Options) -> Result<Plane, OpenError> {
+        make_folder(&options.state)?;
+        let store = Embedded::open(&options.state.join("registry.redb"))?;
+        Plane::open_with(options, store)
+    }
+
+    /// The same with another store than the file in the folder.
+    ///
+    /// # Errors
+    /// As [`OpenError`] says: nothing is served then.
+    pub fn open_with(options: Options, store: impl Store + 'static) -> Result<Plane, OpenError> {
+        make_folder(&options.state)?;
         let Options { environment, state, rules, keeps_events, beside_agent, require_credentials, tell } =
             options;
-        let folder = |why| OpenError::Folder(state.clone(), why);
-        std::fs::create_dir_all(&state).map_err(folder)?;
-        let state = state.canonicalize().map_err(folder)?;
+        let state = state.canonicalize().map_err(|why| OpenError::Folder(state.clone(), why))?;
         let clock = Clock::start();
         let file = keeps_events.then(|| state.join("events.jsonl"));
-        let store = Embedded::open(&state.join("registry.redb"))?;
         let events = Arc::new(Events::open(file.as_deref(), tell));
         let log = events.clone();
         let hub = Hub::new(clock, move |trouble| log.add(Happening::from(&trouble)));
@@ -392,6 +400,13 @@ impl Shared {
     fn apis(&self) -> BTreeMap<AgentName, String> {
         self.apis.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Makes the folder where there is none, for its owner only.
+fn make_folder(path: &Path) -> Result<(), OpenError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|why| OpenError::Folder(path.to_owned(), why))
 }
 
 /// Writes a file that only its owner may read, whole or not at all.

@@ -51,6 +51,16 @@ impl grpc::Stream for Requests {
 impl Follower {
     /// Connects to the control plane at `address` as `name`, with a window of so many bytes for what is not read.
     pub(crate) async fn connect(address: SocketAddr, name: &str, window: u32) -> Result<Follower, Broken> {
+        Follower::connect_as(address, name, None, window).await
+    }
+
+    /// The same, showing `credential`.
+    pub(crate) async fn connect_as(
+        address: SocketAddr,
+        name: &str,
+        credential: Option<&str>,
+        window: u32,
+    ) -> Result<Follower, Broken> {
         let broken = |why: &dyn std::fmt::Display| Broken(why.to_string());
         let stream = TcpStream::connect(address).await.map_err(|why| broken(&why))?;
         stream.set_nodelay(true).map_err(|why| broken(&why))?;
@@ -59,7 +69,8 @@ impl Follower {
         let (sender, connection) = http2.handshake(TokioIo::new(stream)).await.map_err(|why| broken(&why))?;
         tokio::spawn(connection);
         let (say, said) = unbounded_channel();
-        let updates = grpc::follow(Connection(sender), &address.to_string(), Requests(said)).await?;
+        let updates =
+            grpc::follow_as(Connection(sender), &address.to_string(), credential, Requests(said)).await?;
         Ok(Follower { say, updates, name: name.to_owned(), held: BTreeMap::new(), said: 0 })
     }
 
