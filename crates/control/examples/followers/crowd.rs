@@ -5,6 +5,7 @@ use super::plane::service;
 use super::{FOLLOWS, INSTANCES, SERVICES, WINDOW, nanos};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -81,7 +82,7 @@ impl Member {
     /// Follows until told to stop, and gives back what it held then and how much it said.
     async fn follow(self, held: Held, mut stop: watch::Receiver<bool>) -> (Held, usize) {
         let name = format!("follower-{}", self.number);
-        let mut follower = Follower::connect(self.address, &name, WINDOW).await.unwrap();
+        let mut follower = self.connect(&name).await;
         self.subscribe(&mut follower, &held);
         let is_back = !held.is_empty();
         follower.held = held;
@@ -100,6 +101,17 @@ impl Member {
             } else if if is_back { answers == Kind::ALL.len() } else { self.has_all(&follower) } {
                 is_ready = true;
                 self.ready.send(()).expect("somebody waits for it");
+            }
+        }
+    }
+
+    /// Connects; again after a while where the kernel refuses, as it does when thousands come at the same moment.
+    async fn connect(&self, name: &str) -> Follower {
+        loop {
+            match Follower::connect(self.address, name, WINDOW).await {
+                Ok(follower) => return follower,
+                // As a sidecar does at first.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
     }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
 /// The argument with which this program is the control plane.
@@ -31,7 +31,9 @@ pub(crate) async fn serve_orders() {
     let rules = Rules { lease: Duration::from_secs(3600), ..Rules::default() };
     let (desk, _worker) = Desk::open(store, rules, Publisher::new(hub.clone(), |_| ()), clock).unwrap();
     fill(&desk).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(4096).unwrap();
     println!("{}", listener.local_addr().unwrap());
     tokio::spawn(serve::serve(listener, hub.clone()));
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
