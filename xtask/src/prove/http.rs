@@ -20,6 +20,21 @@ pub(crate) struct Answer {
 /// # Errors
 /// When there is no connection, or the answer is not whole.
 pub(crate) fn request(to: SocketAddr, method: &str, target: &str, host: &str, body: &str) -> Result<Answer> {
+    send(to, method, target, host, "", body)
+}
+
+/// The same with more `fields` in the head: whole lines.
+///
+/// # Errors
+/// As [`request`].
+pub(crate) fn send(
+    to: SocketAddr,
+    method: &str,
+    target: &str,
+    host: &str,
+    fields: &str,
+    body: &str,
+) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE).context("no connection")?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
@@ -28,8 +43,9 @@ pub(crate) fn request(to: SocketAddr, method: &str, target: &str, host: &str, bo
     } else {
         format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
     };
-    let head =
-        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{length}\r\n{body}");
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}{length}\r\n{body}"
+    );
     stream.write_all(head.as_bytes()).context("the request could not be written")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).context("the answer broke off")?;

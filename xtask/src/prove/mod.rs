@@ -3,6 +3,7 @@
 //! A proof that cannot run has failed: its line says why. Progress goes to stderr. Nothing here is part of
 //! `make test`, since a proof takes minutes and wants the machine for itself.
 
+mod control;
 mod cost;
 mod demo;
 mod drill;
@@ -29,7 +30,7 @@ use std::time::Instant;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The collection of proofs.
-    #[arg(default_value = "spine", value_parser = ["spine", "drill"])]
+    #[arg(default_value = "spine", value_parser = ["spine", "drill", "control"])]
     name: String,
     /// Only proofs whose name contains this.
     #[arg(long, value_name = "SUBSTRING")]
@@ -134,7 +135,11 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
 /// When there is no proof of that name, or no folder for temporary files.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let wanted = |proof: &&Proof| options.only.as_ref().is_none_or(|part| proof.name.contains(part.as_str()));
-    let all = if options.name == "drill" { drill::DRILL } else { SPINE };
+    let all = match options.name.as_str() {
+        "drill" => drill::DRILL,
+        "control" => control::CONTROL,
+        _ => SPINE,
+    };
     anyhow::ensure!(!options.write || options.name == "drill", "{} has no page to write", options.name);
     let proofs: Vec<&Proof> = all.iter().filter(wanted).collect();
     anyhow::ensure!(!proofs.is_empty(), "no proof of {} has such a name: see --list", options.name);
