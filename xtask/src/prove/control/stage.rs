@@ -280,11 +280,13 @@ impl Sidecar {
             }));
             addresses.insert((*service).to_owned(), address);
         }
+        let usual = usual_snapshot(&outrigger)?;
+        let settings = &usual["services"][0]["settings"];
         let called =
-            services.iter().map(|service| json!({ "name": service, "endpoints": [], "settings": {} }));
+            services.iter().map(|service| json!({ "name": service, "endpoints": [], "settings": settings }));
         let snapshot = json!({
             "format": 1, "version": "1", "environment": ENVIRONMENT, "service": name, "instance": format!("{name}-1"),
-            "listeners": listeners, "services": called.collect::<Vec<_>>(), "bounds": {},
+            "listeners": listeners, "services": called.collect::<Vec<_>>(), "bounds": usual["bounds"],
         });
         std::fs::write(folder.join("snapshot.json"), snapshot.to_string())?;
         let delivery = plane.delivery;
@@ -352,6 +354,17 @@ impl Sidecar {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         value.with_context(|| format!("/metrics has no {name}"))
     }
+}
+
+/// A snapshot with the settings and bounds that ship, as a running proxy shows its own.
+fn usual_snapshot(outrigger: &Path) -> Result<Value> {
+    let (listen, admin) = (http::free_address()?.to_string(), http::free_address()?);
+    let mut command = Command::new(outrigger);
+    command.args(["proxy", "--listen", &listen, "--to", "127.0.0.1:1", "--admin", &admin.to_string()]);
+    let running = Running::start(&mut command)?;
+    let shown = || http::get(admin, "/config_dump").is_ok_and(|answer| answer.status == 200);
+    time_until(PATIENCE, shown).with_context(|| format!("a proxy does not start: {}", running.said()))?;
+    Ok(serde_json::from_str(&http::get(admin, "/config_dump")?.text)?)
 }
 
 /// Asks `done` every two milliseconds; how long it took until it said yes.
