@@ -36,6 +36,7 @@ bench: ## CPU, throughput and latency beside other proxies, into bench/RESULTS.m
 prove: ## Measure every claim of the project; takes about half an hour
 	$(CARGO) xtask prove spine
 	$(CARGO) xtask prove drill
+	$(CARGO) xtask prove control
 
 clean: ## Remove what was built
 	$(CARGO) clean
