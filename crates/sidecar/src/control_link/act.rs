@@ -140,6 +140,9 @@ impl Link {
     /// A request waits for a name.
     fn on_question(&self, (name, tell): Question, now: Moment) {
         let mut following = self.following.borrow_mut();
+        if !following.is_observed(&name) {
+            self.wish.notify_one();
+        }
         match following.on_ask(&name, now) {
             Standing::Known => drop(tell.send(())),
             Standing::Asked if !following.is_hopeless(now) => {
@@ -155,7 +158,6 @@ impl Link {
             // To drop it is to say no.
             Standing::Asked | Standing::Absent | Standing::TooMany => {}
         }
-        self.wish.notify_one();
     }
 
     /// What was heard is adopted: whoever waited for it is told.
@@ -273,26 +275,28 @@ async fn follow(steering: Rc<Steering>, link: Rc<Link>) {
 /// One stream, until it ends. What was heard is adopted before anything is said of it.
 async fn converse(steering: &Steering, link: &Link, mut line: Line, back_off: &mut BackOff) -> Broken {
     link.following.borrow_mut().on_connected();
-    let mut over = None;
+    let mut is_news = false;
     loop {
-        let is_news = steering.adopt_known();
-        link.tell_waiting();
-        if let Some(why) = over {
-            return why;
-        }
         loop {
             let Some(request) = link.following.borrow_mut().next() else { break };
             // A stream that is over says so when it is read.
             let _ = line.say.send(request);
         }
-        if is_news {
+        if std::mem::take(&mut is_news) {
             steering.sweep().await;
         }
         tokio::select! {
             first = line.updates.next() => {
-                over = take_all(link, first, &mut line.updates).await;
-                back_off.reset();
+                if matches!(first, Ok(Some(_))) {
+                    back_off.reset();
+                }
+                let over = take_all(link, first, &mut line.updates).await;
+                is_news = steering.adopt_known();
+                link.tell_waiting();
                 link.heard.notify_one();
+                if let Some(why) = over {
+                    return why;
+                }
             }
             () = link.wish.notified() => {}
         }

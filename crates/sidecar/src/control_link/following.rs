@@ -337,6 +337,11 @@ impl Following {
         self.declared.iter().filter(|name| !self.is_answered(name)).collect()
     }
 
+    /// Whether this service is followed without having been declared.
+    pub(crate) fn is_observed(&self, name: &ServiceName) -> bool {
+        self.observed.contains_key(name)
+    }
+
     /// The services that are followed without having been declared.
     pub(crate) fn observed(&self) -> impl Iterator<Item = &ServiceName> {
         self.observed.keys()

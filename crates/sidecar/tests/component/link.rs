@@ -305,7 +305,8 @@ fn a_name_that_nobody_declared_is_asked_for_when_it_is_called() {
     let mut plane = Plane::start();
     let [one, two, three] = [(); 3].map(|()| Instance::answering(OK));
     plane.register("user", 1, one.address);
-    let sidecar = Sidecar::following(edge(vec![]), plane.address);
+    let control = Control { address: plane.address.to_string(), credential: None, last_known_good: None };
+    let sidecar = Sidecar::start_as(edge(vec![]), None, Some(control), 2);
     assert!(eventually(|| sidecar.metric("outrigger_control_connected", &[]) == 1.0));
     // All of the first ones wait and are answered, a body among them.
     let mut callers: Vec<Peer> = (0..50).map(|_| sidecar.caller("outbound")).collect();
