@@ -85,7 +85,10 @@ pub(crate) struct Hands {
     words: Words,
     ports: Ports,
     processes: Vec<Processes>,
-    news: Sender<News>,
+    /// Where the edge is to listen from its next start on, if elsewhere than now.
+    pub(crate) next_edge: Option<Option<SocketAddr>>,
+    /// Where news go.
+    pub(crate) news: Sender<News>,
 }
 
 /// What hands need beside what is desired.
@@ -140,8 +143,22 @@ impl Hands {
             words,
             ports,
             processes,
+            next_edge: None,
             news,
         })
+    }
+
+    /// Chooses addresses for the units of `desired` that are not known yet.
+    ///
+    /// # Errors
+    /// [`NoPort`] when there are not enough free ports; nothing has changed then.
+    pub(crate) fn extend(&mut self, desired: &Desired) -> Result<(), NoPort> {
+        let new = self.addresses.len()..desired.units.len();
+        let new = new.map(|at| choose(&mut self.ports, desired, at, None)).collect::<Result<Vec<_>, _>>()?;
+        self.processes.extend(new.iter().map(|_| Processes::default()));
+        self.addresses.extend(new);
+        self.registrar.extend(desired.units.len());
+        Ok(())
     }
 
     /// Does it. `observed` has been told already.
@@ -168,6 +185,7 @@ impl Hands {
             | Action::Restart(..)
             | Action::Spare(_)
             | Action::Renew(_)
+            | Action::Retire(_)
             | Action::Begin(_)
             | Action::Advance(_)
             | Action::Abandon(..) => {}

@@ -1,11 +1,12 @@
 //! The agent's state in one place: what should be, what is, the hands, the books for people; and one turn of its loop.
 
 use crate::act::{Hands, News};
+use crate::change::Books;
 use crate::desired::Desired;
 use crate::events::{Events, Happening};
 use crate::logs::Logs;
 use crate::observed::{Fact, Note, Observed};
-use crate::plan::plan;
+use crate::plan::{Action, plan};
 use crate::plane::Told;
 use crate::view;
 use api::InstanceState;
@@ -40,6 +41,8 @@ pub(crate) struct Agent {
     pub(crate) changed: Rc<Notify>,
     /// Numbers of operations.
     pub(crate) operations: u64,
+    /// Which manifests run; none: it was not started from a folder of them alone.
+    pub(crate) books: Option<Books>,
 }
 
 impl Agent {
@@ -55,6 +58,7 @@ impl Agent {
         let observed = Observed::begin(&desired);
         let states = vec![(InstanceState::Stopped, now); desired.units.len()];
         let (clock, changed) = (Clock::start(), Rc::default());
+        let books = desired.manifests.as_deref().map(Books::begin);
         Agent {
             desired,
             observed,
@@ -67,6 +71,7 @@ impl Agent {
             api,
             changed,
             operations: 0,
+            books,
         }
     }
 
@@ -111,9 +116,13 @@ impl Agent {
                 return (next.wake, happened);
             }
             for action in &next.actions {
+                if let Action::Renew(at) = action {
+                    self.renew(*at);
+                }
                 self.observed.apply(action, &self.desired, now);
                 happened.extend(self.take_notes());
                 self.hands.act(action, &self.desired, &mut self.observed, now);
+                self.settle_change();
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What an environment should be: its services, how many instances of each, in which order they start.
 //!
-//! The manifests are turned into this once; it does not change while the environment runs.
+//! The manifests are turned into this at the start. While the environment runs they may change: see [`crate::adopt`].
 
 use model::{
     Bounds, EdgeRoute, Environment, EnvironmentService, InstanceName, ServiceKind, ServiceName, Settings,
@@ -24,6 +24,8 @@ pub struct Desired {
     pub edge: Option<Edge>,
     /// What each sidecar may use at most.
     pub bounds: Bounds,
+    /// The manifests that it was made from; none: it was not made from a folder of manifests alone.
+    pub manifests: Option<Box<Environment>>,
 }
 
 /// The way in from outside.
@@ -42,6 +44,17 @@ pub struct Unit {
     pub name: InstanceName,
     /// The index of its service; none for the edge.
     pub service: Option<usize>,
+    /// What it was started with, while that is not what its service is by now: its turn to be restarted comes.
+    pub own: Option<Box<Service>>,
+    /// It is not wanted any more, and nothing of it runs. Its place is kept, so that others keep theirs.
+    pub retired: bool,
+}
+
+impl Unit {
+    /// A unit that is what its service is.
+    pub fn new(name: InstanceName, service: Option<usize>) -> Unit {
+        Unit { name, service, own: None, retired: false }
+    }
 }
 
 /// A service as it should be.
@@ -235,7 +248,8 @@ impl Desired {
             routes: edge.routes.clone(),
         });
         let services = environment.services.iter().map(Service::of).collect();
-        Desired::new(environment.name.to_string(), folder, services, edge, Bounds::default())
+        let desired = Desired::new(environment.name.to_string(), folder, services, edge, Bounds::default());
+        Desired { manifests: Some(Box::new(environment.clone())), ..desired }
     }
 
     /// The environment of these services; ranks and units are worked out here.
@@ -247,15 +261,21 @@ impl Desired {
         bounds: Bounds,
     ) -> Desired {
         services.sort_by(|a, b| a.name.cmp(&b.name));
-        for (service, rank) in ranks(&services).into_iter().enumerate() {
-            services[service].rank = rank;
-        }
-        let mut units = vec![Unit { name: edge_name(), service: None }];
+        let mut units = vec![Unit::new(edge_name(), None)];
         for (index, service) in services.iter().enumerate() {
-            let instance = |number| Unit { name: service.name.instance(number), service: Some(index) };
+            let instance = |number| Unit::new(service.name.instance(number), Some(index));
             units.extend((1..=service.instances).map(instance));
         }
-        Desired { name, folder, services, units, edge, bounds }
+        let mut desired = Desired { name, folder, services, units, edge, bounds, manifests: None };
+        desired.rank_again();
+        desired
+    }
+
+    /// Works out the ranks of all services.
+    pub(crate) fn rank_again(&mut self) {
+        for (service, rank) in ranks(&self.services).into_iter().enumerate() {
+            self.services[service].rank = rank;
+        }
     }
 
     /// The same without the unit that has no app.
@@ -263,6 +283,7 @@ impl Desired {
     pub fn without_edge(mut self) -> Desired {
         self.units.retain(|unit| unit.service.is_some());
         self.edge = None;
+        self.manifests = None;
         self
     }
 
@@ -284,19 +305,22 @@ impl Desired {
     /// The same with one instance of one service, called `name`.
     #[must_use]
     pub fn single(mut self, name: InstanceName) -> Desired {
-        self.units = vec![Unit { name, service: Some(0) }];
+        self.units = vec![Unit::new(name, Some(0))];
         self.edge = None;
+        self.manifests = None;
         self
     }
 
-    /// The service of the unit `unit`; none for the edge.
+    /// The service of the unit `unit`, as that unit has it; none for the edge.
     pub fn service(&self, unit: usize) -> Option<&Service> {
-        self.units.get(unit)?.service.and_then(|index| self.services.get(index))
+        let unit = self.units.get(unit)?;
+        unit.own.as_deref().or_else(|| unit.service.and_then(|index| self.services.get(index)))
     }
 
     /// The units of the service `service`.
     pub fn instances(&self, service: usize) -> impl Iterator<Item = usize> + '_ {
-        self.units.iter().enumerate().filter(move |(_, u)| u.service == Some(service)).map(|(at, _)| at)
+        let is_one = move |u: &Unit| u.service == Some(service) && !u.retired;
+        self.units.iter().enumerate().filter(move |(_, u)| is_one(u)).map(|(at, _)| at)
     }
 
     /// How late a unit starts. The edge is last, and so the first to stop.
@@ -321,7 +345,7 @@ impl Desired {
                 || service.is_some_and(|s| s.name.as_str() == name)
                 || (name == "all" && service.is_some_and(|s| s.kind == Kind::Service))
         };
-        (0..self.units.len()).filter(fits).collect()
+        (0..self.units.len()).filter(|unit| !self.units[*unit].retired).filter(fits).collect()
     }
 }
 

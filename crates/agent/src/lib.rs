@@ -5,8 +5,10 @@
 //! *observe → plan → act → observe*: only `act` and what it calls touch processes, files and sockets.
 
 mod act;
+pub mod adopt;
 mod agent;
 mod ask;
+mod change;
 mod child;
 pub mod desired;
 mod events;

@@ -11,6 +11,7 @@ use model::Moment;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+mod adopt;
 mod apply;
 mod plane;
 
@@ -182,13 +183,23 @@ pub enum Wanted {
     Run,
     /// It is to stop and then to run again.
     Restart,
+    /// It is to stop for good.
+    Retire,
 }
 
-/// A rolling restart.
+/// A rolling restart, or a change of what is wanted, of which a rolling restart is a part.
 #[derive(Clone, Debug)]
 pub struct Operation {
     /// Its number.
     pub id: u64,
+    /// How far it is.
+    pub stage: Stage,
+    /// Since when it is that far.
+    pub since: Moment,
+    /// Units that have to be there before the first restart.
+    pub starts: Vec<usize>,
+    /// Units to be stopped for good after the last one.
+    pub retires: Vec<usize>,
     /// Units that wait for their turn.
     pub queue: VecDeque<usize>,
     /// The unit whose turn it is, and since when.
@@ -201,6 +212,19 @@ pub struct Operation {
     pub ended: Option<Ended>,
     /// What happened, for whoever asked for it.
     pub progress: Vec<(Moment, String)>,
+}
+
+/// How far an operation is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// It is a rolling restart and nothing else.
+    Restarting,
+    /// A change: something is built, and nothing has changed yet.
+    Building,
+    /// A change: what is wanted is another now, and what runs follows.
+    Changing,
+    /// A change that has ended and is in the books.
+    Over,
 }
 
 /// How an operation ended.
@@ -418,13 +442,28 @@ impl Observed {
     fn on_restart(&mut self, id: u64, units: Vec<usize>, now: Moment) {
         let total = u32::try_from(units.len()).unwrap_or(u32::MAX);
         let progress = vec![(now, format!("{total} to restart, one after the other"))];
-        let queue = units.into();
+        self.forget_old_operations();
+        self.operations.push(Operation {
+            id,
+            stage: Stage::Restarting,
+            since: now,
+            starts: Vec::new(),
+            retires: Vec::new(),
+            queue: units.into(),
+            current: None,
+            done: 0,
+            total,
+            ended: None,
+            progress,
+        });
+    }
+
+    fn forget_old_operations(&mut self) {
         if self.operations.len() >= OPERATIONS_KEPT
             && let Some(over) = self.operations.iter().position(|operation| operation.ended.is_some())
         {
             self.operations.remove(over);
         }
-        self.operations.push(Operation { id, queue, current: None, done: 0, total, ended: None, progress });
     }
 
     fn on_sidecar_ready(&mut self, at: usize, run: u64, now: Moment) {
@@ -447,7 +486,7 @@ impl Observed {
         unit.sidecar_pid = None;
         unit.sent = None;
         match was {
-            Sidecar::Stopping(_, _) if unit.wanted == Wanted::Restart || stopping => return,
+            Sidecar::Stopping(_, _) if unit.wanted != Wanted::Run || stopping => return,
             // It served for a while: what ended it is not what it was started with.
             Sidecar::Ready(since) if since.until(now) > Duration::from_secs(10) => unit.sidecar_failures = 0,
             _ => unit.sidecar_failures += 1,
@@ -496,7 +535,7 @@ impl Observed {
         unit.liveness_failures = 0;
         unit.spared = false;
         let told = matches!(was, App::Stopping(_, _));
-        let asked = told && (unit.wanted == Wanted::Restart || stopping);
+        let asked = told && (unit.wanted != Wanted::Run || stopping);
         if service.end == End::Stop && unit.wanted == Wanted::Run {
             self.ended.get_or_insert(exit);
         }

@@ -13,7 +13,7 @@
 //! service is out of rotation: an instance that is slow under load is not helped by taking its neighbour away.
 
 use crate::desired::{Desired, Kind, Service};
-use crate::observed::{App, Drain, Killed, Observed, Operation, Rotation, Sidecar, Unit, Wanted};
+use crate::observed::{App, Drain, Killed, Observed, Operation, Rotation, Sidecar, Stage, Unit, Wanted};
 use model::Moment;
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub enum Action {
     Spare(usize),
     /// It was stopped and may start again.
     Renew(usize),
+    /// Stop it for good.
+    Retire(usize),
     /// The operation takes up its next unit.
     Begin(usize),
     /// The operation's unit is back.
@@ -143,6 +145,7 @@ impl View<'_> {
             Wanted::Run => self.run(at, unit),
             Wanted::Restart if self.observed.gone(at) => Some(Action::Renew(at)),
             Wanted::Restart => self.stop(at, unit, "restarting"),
+            Wanted::Retire => self.stop(at, unit, "not-wanted"),
         }
     }
 
@@ -268,11 +271,48 @@ impl View<'_> {
     fn operation(&mut self) -> Option<Action> {
         let (op, operation) =
             self.observed.operations.iter().enumerate().find(|(_, operation)| operation.ended.is_none())?;
-        match operation.current {
-            None if operation.queue.is_empty() => Some(Action::Advance(op)),
-            None => self.begin(op, operation),
-            Some((at, since)) => self.await_return(op, at, since),
+        if operation.stage == Stage::Building {
+            return None;
         }
+        if let Some((at, since)) = operation.current {
+            return self.await_return(op, at, since);
+        }
+        if let Some(at) = operation.starts.iter().find(|at| !self.has_come(**at)) {
+            return self.await_start(op, *at, operation.since);
+        }
+        if operation.queue.is_empty() { self.end(op, operation) } else { self.begin(op, operation) }
+    }
+
+    /// Whether a unit that a change starts is where it should be.
+    fn has_come(&self, at: usize) -> bool {
+        self.observed.units[at].been_ready && self.observed.units[at].app != App::Failed
+    }
+
+    /// A unit that a change starts: nothing is restarted before it is there, and nothing at all if it does not come.
+    fn await_start(&mut self, op: usize, at: usize, since: Moment) -> Option<Action> {
+        let (unit, name) = (&self.observed.units[at], &self.desired.units[at].name);
+        let why = unit.reason.as_deref().unwrap_or("no-reason");
+        let failed = unit.app == App::Failed || unit.app_failures >= crate::observed::FAILED_STARTS;
+        if failed || unit.sidecar_failures >= crate::observed::FAILED_STARTS {
+            return Some(Action::Abandon(op, format!("{name} does not start ({why})")));
+        }
+        let is_job = self.desired.service(at).is_some_and(|service| service.kind == Kind::Job);
+        let usual = self.desired.service(at).map_or(EDGE_GRACE, |service| service.startup.within);
+        // A job takes as long as it takes.
+        let late = !is_job && self.passed(since, usual + OPERATION_SLACK);
+        late.then(|| Action::Abandon(op, format!("{name} was not there in time ({why})")))
+    }
+
+    /// What is not wanted any more stops when all else is done, callers before those that they call.
+    fn end(&self, op: usize, operation: &Operation) -> Option<Action> {
+        let asked = |at: &usize| self.observed.units[*at].wanted == Wanted::Retire;
+        let open: Vec<usize> =
+            operation.retires.iter().copied().filter(|at| !asked(at) || !self.observed.gone(*at)).collect();
+        let Some(last) = open.iter().map(|at| self.desired.rank(*at)).max() else {
+            return Some(Action::Advance(op));
+        };
+        let next = open.into_iter().filter(|at| self.desired.rank(*at) == last).find(|at| !asked(at));
+        next.map(Action::Retire)
     }
 
     fn begin(&self, op: usize, operation: &Operation) -> Option<Action> {
@@ -299,7 +339,7 @@ impl View<'_> {
 
     /// Whether the unit is where it should be in the end.
     fn is_there(&self, at: usize) -> bool {
-        if self.observed.units[at].wanted == Wanted::Restart {
+        if self.observed.units[at].wanted != Wanted::Run {
             return false;
         }
         match self.desired.service(at).map(|service| service.kind) {
@@ -322,11 +362,11 @@ impl View<'_> {
         (0..self.observed.units.len()).find_map(|at| {
             let unit = &self.observed.units[at];
             let index = self.desired.units[at].service?;
-            let liveness = self.desired.services.get(index)?.liveness.as_ref()?;
+            let liveness = self.desired.service(at)?.liveness.as_ref()?;
             let sole = self.desired.instances(index).count() == 1;
             let patience = if sole { SOLE_PATIENCE } else { 1 };
             let hangs = unit.liveness_failures >= liveness.failures.saturating_mul(patience);
-            if !hangs || !matches!(unit.app, App::Up(_)) || unit.wanted == Wanted::Restart {
+            if !hangs || !matches!(unit.app, App::Up(_)) || unit.wanted != Wanted::Run {
                 return None;
             }
             match self.may_leave(at) {

@@ -7,7 +7,7 @@
 
 use crate::act::News;
 use crate::observed::Fact;
-use crate::plane::{Declaration, Joined, Plane, PlaneError, Registration, Settled};
+use crate::plane::{Declaration, Joined, Plane, PlaneError, Registration, Settled, Told};
 use model::InstanceName;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -37,6 +37,8 @@ pub(crate) struct Registrar {
     shared: Rc<Shared>,
     orders: Vec<watch::Sender<Order>>,
     tasks: Vec<AbortHandle>,
+    /// Tells the plane what manifests say by now.
+    declaring: RefCell<Option<AbortHandle>>,
 }
 
 /// What the plane is to know of an instance.
@@ -97,7 +99,25 @@ impl Registrar {
             orders.push(sender);
             tasks.push(spawn_local(follow(shared.clone(), at, receiver)).abort_handle());
         }
-        Registrar { shared, orders, tasks }
+        Registrar { shared, orders, tasks, declaring: RefCell::default() }
+    }
+
+    /// There are so many units by now.
+    pub(crate) fn extend(&mut self, units: usize) {
+        for at in self.orders.len()..units {
+            self.shared.wanted.borrow_mut().push(None);
+            let (sender, receiver) = watch::channel(Order::Nothing);
+            self.orders.push(sender);
+            self.tasks.push(spawn_local(follow(self.shared.clone(), at, receiver)).abort_handle());
+        }
+    }
+
+    /// The plane is to know what manifests say by now. What was to be said before is not said any more.
+    pub(crate) fn declare(&self, services: Vec<Declaration>) {
+        let task = spawn_local(declare(self.shared.clone(), services)).abort_handle();
+        if let Some(earlier) = self.declaring.replace(Some(task)) {
+            earlier.abort();
+        }
     }
 
     /// Callers are to be sent to this unit, by wish number `wish`.
@@ -295,6 +315,30 @@ async fn follow(shared: Rc<Shared>, at: usize, mut orders: watch::Receiver<Order
         }
         if orders.changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// Says what manifests say, until the plane has it or refuses it.
+async fn declare(shared: Rc<Shared>, services: Vec<Declaration>) {
+    let mut waits = Waits::default();
+    loop {
+        joined(&shared).await;
+        match shared.plane.declare(services.clone()).await {
+            Ok(()) => return,
+            Err(PlaneError::Refused { word, text }) => {
+                let told = Told {
+                    kind: "declaration-refused".into(),
+                    service: None,
+                    instance: None,
+                    reason: Some(word),
+                    text: format!("the control plane refuses policies, and keeps those it had: {text}"),
+                };
+                // Nobody listens any more: the environment has ended.
+                let _ = shared.news.send(News::Told(told)).await;
+                return;
+            }
+            Err(error) => mend(&shared, &error, &mut waits).await,
         }
     }
 }

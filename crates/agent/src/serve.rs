@@ -1,6 +1,7 @@
 //! The agent's API: reads a request, answers from the agent's state, and holds an answer back while there is nothing.
 
 use crate::agent::Agent;
+use crate::change;
 use crate::plane::More;
 use api::{Problem, Query, Route, encode};
 use net::admin::{Request, Response};
@@ -20,6 +21,9 @@ pub(crate) async fn answer(
     more: Option<More>,
     request: Request,
 ) -> Response {
+    if let Some(answered) = change::answer(&agent, &poke, &request) {
+        return answered;
+    }
     let Some(route) = Route::parse(&request.path, &request.query) else {
         let nothing = problem(404, "unknown-path", format!("there is nothing at {}", request.path));
         return match more {

@@ -2,14 +2,15 @@
 
 use crate::act::{Hands, News, Tools, mesh_variables, read};
 use crate::agent::Agent;
+use crate::change::declarations;
 use crate::child::{self, Input, Launch, Words};
-use crate::desired::{Desired, Kind, Service};
+use crate::desired::{Desired, Service};
 use crate::events::{Events, Happening};
 use crate::exit::Exit;
 use crate::guard::{Guard, Ward};
 use crate::logs::{Logs, Show};
 use crate::observed::Fact;
-use crate::plane::{Declaration, OpenPlane, Told};
+use crate::plane::{OpenPlane, Told};
 use crate::ports;
 use crate::progress::Progress;
 use crate::registrar::{Introduction, Registrar};
@@ -190,14 +191,8 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
 
 /// What this agent says of itself when it joins.
 fn introduction(desired: &Desired, purpose: Purpose) -> Introduction {
-    let declared = |service: &&Service| service.kind == Kind::Service && service.is_declared;
-    let declaration = |service: &Service| Declaration {
-        service: service.name.clone(),
-        settings: service.for_callers.clone(),
-        author: service.folder.join("service.toml").display().to_string(),
-    };
     Introduction {
-        services: desired.services.iter().filter(declared).map(declaration).collect(),
+        services: declarations(desired),
         environment: (purpose == Purpose::Node).then(|| desired.name.clone()),
     }
 }

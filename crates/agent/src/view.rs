@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 /// How far a unit is, in one word.
 pub(crate) fn state(desired: &Desired, observed: &Observed, at: usize) -> InstanceState {
     let unit = &observed.units[at];
-    let leaving = observed.stopping.is_some() || unit.wanted == Wanted::Restart;
+    let leaving = observed.stopping.is_some() || unit.wanted != Wanted::Run;
     match (unit.app, unit.sidecar) {
         (App::Done, _) => InstanceState::Done,
         (App::Failed, _) => InstanceState::Failed,
@@ -103,7 +103,10 @@ impl Agent {
 
     /// All services.
     pub(crate) fn services(&self) -> Services {
-        let services = (0..self.desired.services.len()).map(|index| self.service(index)).collect();
+        // A service without instances is one that was wanted once.
+        let known = (0..self.desired.services.len()).filter(|s| self.desired.instances(*s).next().is_some());
+        let mut services: Vec<Service> = known.map(|index| self.service(index)).collect();
+        services.sort_by(|a, b| a.name.cmp(&b.name));
         Services { version: VERSION, services }
     }
 
@@ -124,7 +127,10 @@ impl Agent {
 
     /// All instances.
     pub(crate) fn instances(&self) -> Instances {
-        let instances = (0..self.desired.units.len()).map(|at| self.instance(at)).collect();
+        let known = (0..self.desired.units.len()).filter(|at| !self.desired.units[*at].retired);
+        let mut instances: Vec<Instance> = known.map(|at| self.instance(at)).collect();
+        // Those that came later stand with the rest of their service.
+        instances.sort_by(|a, b| a.service.cmp(&b.service));
         Instances { version: VERSION, instances }
     }
 

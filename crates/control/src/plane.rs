@@ -25,6 +25,7 @@ use wire::xds::resource::endpoint_name;
 
 mod agents;
 mod answer;
+mod change;
 mod view;
 
 /// After a restart followers come back within this: they try every half second at the latest. Until then it is not

@@ -17,7 +17,7 @@ mod snapshot;
 mod time;
 mod units;
 
-pub use change::{Change, Difference, Effect, Summary};
+pub use change::{Change, Difference, Effect, Summary, fingerprint};
 pub use endpoint::Endpoint;
 pub use fleet::FleetPreset;
 pub use importance::Importance;

@@ -1,6 +1,6 @@
 //! What a decided action changes in what is known, before it is carried out.
 
-use super::{App, Drain, Ended, FAILED_STARTS, Killed, Note, Observed, Rotation, Sidecar, Wanted};
+use super::{App, Drain, Ended, FAILED_STARTS, Killed, Note, Observed, Rotation, Sidecar, Stage, Wanted};
 use crate::desired::Desired;
 use crate::plan::Action;
 use model::Moment;
@@ -68,6 +68,7 @@ impl Observed {
                 // A sidecar that could not come back beside its running app may have lost its ports.
                 unit.new_ports |= unit.sidecar_failures >= FAILED_STARTS;
             }
+            Action::Retire(at) => self.apply_retire(*at),
             Action::Begin(op) => self.apply_begin(*op, desired, now),
             Action::Advance(op) => self.apply_advance(*op, desired, now),
             Action::Abandon(op, why) => self.apply_abandon(*op, why, now),
@@ -116,27 +117,32 @@ impl Observed {
         let Some(at) = operation.queue.pop_front() else { return };
         operation.current = Some((at, now));
         operation.progress.push((now, format!("{} is restarted", desired.units[at].name)));
+        // What failed before is no sign of what comes now.
+        self.units[at].app_failures = 0;
         self.apply(&Action::Restart(at, "asked"), desired, now);
     }
 
     fn apply_advance(&mut self, op: usize, desired: &Desired, now: Moment) {
         let operation = &mut self.operations[op];
-        if let Some((at, since)) = operation.current.take() {
+        let current = operation.current.take();
+        if let Some((at, since)) = current {
             operation.done += 1;
             let took = since.until(now).as_millis();
             let (done, total, name) = (operation.done, operation.total, &desired.units[at].name);
             operation.progress.push((now, format!("{name} is back after {took} ms ({done}/{total})")));
         }
-        if operation.queue.is_empty() {
+        // Of a change more may be left to do after its last restart.
+        if operation.queue.is_empty() && (current.is_none() || operation.retires.is_empty()) {
             operation.ended = Some(Ended::Done);
         }
     }
 
-    fn apply_abandon(&mut self, op: usize, why: &str, now: Moment) {
+    pub(super) fn apply_abandon(&mut self, op: usize, why: &str, now: Moment) {
         let operation = &mut self.operations[op];
         operation.ended = Some(Ended::Failed);
         operation.progress.push((now, format!("given up: {why}")));
-        let text = format!("the restart was given up: {why}");
+        let what = if operation.stage == Stage::Restarting { "restart" } else { "change" };
+        let text = format!("the {what} was given up: {why}");
         let note = Note { kind: "operation-failed", unit: None, reason: Some("given-up".into()), text };
         self.notes.push(note);
     }

@@ -8,6 +8,8 @@ use crate::exit::Exit;
 use crate::observed::{Ended, Fact, PlaneState};
 use crate::plane::Settled;
 
+mod change;
+
 /// An environment and the time.
 struct Play {
     desired: Desired,
@@ -58,6 +60,11 @@ impl Play {
                 return done;
             }
             for action in plan.actions {
+                if let Action::Renew(at) = action
+                    && self.observed.is_turn_of(at)
+                {
+                    self.desired.renew(at);
+                }
                 self.observed.apply(&action, &self.desired, self.now);
                 done.push(action);
             }

@@ -1,6 +1,6 @@
 //! The answers of the API. Who may ask what stands in the table of `api`; it is checked here, once, for every route.
 
-use super::{Plane, Settled, agents, view};
+use super::{Plane, Settled, agents, change, view};
 use crate::desk::Failed;
 use crate::registry::{Command, Refused, Registry};
 use crate::secret::{Shown, read};
@@ -128,6 +128,8 @@ async fn carry_out(
             plane.ask(Command::Revoke { id }).await?;
             Ok(heard())
         }
+        Op::Plan => change::plan(plane, request).await,
+        Op::Apply => change::apply(plane, request).await,
         Op::OpenApi => {
             let served = if shared.beside_agent { Served::Up } else { Served::Plane };
             Ok(Response::json(200, api::openapi(served).to_string()))

@@ -4,6 +4,7 @@
 //! all of them, so that no flag can be without.
 
 mod agent;
+mod apply;
 mod check;
 mod completions;
 mod control;
@@ -14,6 +15,7 @@ mod guard;
 mod instances;
 mod logs;
 mod man;
+mod plan;
 mod proxy;
 mod restart;
 mod run;
@@ -53,6 +55,8 @@ enum Command {
     Logs(logs::LogsArgs),
     Restart(restart::RestartArgs),
     Events(events::EventsArgs),
+    Plan(plan::PlanArgs),
+    Apply(apply::ApplyArgs),
     Check(check::CheckArgs),
     Explain(explain::ExplainArgs),
     Validate(validate::ValidateArgs),
@@ -84,6 +88,8 @@ pub(crate) fn run() -> Outcome {
         Command::Logs(args) => logs::run(&args),
         Command::Restart(args) => restart::run(&args),
         Command::Events(args) => events::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Apply(args) => apply::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Validate(args) => validate::run(args),

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod change;
 mod join;
 mod stage;
 
