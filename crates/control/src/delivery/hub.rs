@@ -2,13 +2,17 @@
 //! as there are.
 //!
 //! Three locks: the table, the roll of followers, and each conversation. Whoever holds a conversation may take one of
-//! the others beside it; nothing else takes two at once. A follower is entered in the roll *before* it looks anything up in the table, and a change is
-//! made in the table *before* the roll is asked whom it concerns: whichever comes first, nobody misses it.
+//! the others beside it; nothing else takes two at once. A follower is entered in the roll *before* it looks anything
+//! up in the table, and a change is made in the table *before* the roll is asked whom it concerns: whichever comes
+//! first, nobody misses it.
 
-use super::conversation::{Conversation, Lag, Reaction, TooMuch, folder_of};
+mod roll;
+
+use super::conversation::{Conversation, Lag, Reaction, TooMuch};
 use super::table::{Refusals, RefusedBy, Table};
 use net::clock::Clock;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use roll::{Arrival, Farewell, Roll};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -59,33 +63,6 @@ pub struct Follower {
     pub lag: Vec<Lag>,
     /// How many of its requests were for types that are not known here.
     pub strange: u64,
-}
-
-type Topics = HashMap<(Kind, Arc<str>), BTreeSet<u64>>;
-
-#[derive(Default)]
-struct Roll {
-    entered: u64,
-    tickets: u64,
-    followers: BTreeMap<u64, Arc<Seat>>,
-    topics: Topics,
-    /// For each resource that was removed: who may have it still, and who waits to hear that nobody has.
-    farewells: HashMap<(Kind, Arc<str>), Farewell>,
-    /// For each resource that somebody waits for: which of those who followed it then do not have it yet.
-    arrivals: HashMap<(Kind, Arc<str>), Vec<Arrival>>,
-}
-
-#[derive(Default)]
-struct Farewell {
-    having: BTreeSet<u64>,
-    waiting: Vec<oneshot::Sender<()>>,
-}
-
-struct Arrival {
-    ticket: u64,
-    lacking: BTreeSet<u64>,
-    /// Dropped when nobody lacks it any more: that is the message.
-    _over: oneshot::Sender<()>,
 }
 
 struct Seat {
@@ -441,78 +418,6 @@ impl Hub {
     }
 }
 
-impl Roll {
-    fn concerned(&self, kind: Kind, name: &Arc<str>) -> BTreeSet<u64> {
-        let folder = folder_of(name).map(Arc::from);
-        let topics = [Some(name.clone()), folder, Some("*".into())];
-        let followers = topics.into_iter().flatten().filter_map(|topic| self.topics.get(&(kind, topic)));
-        followers.flatten().copied().collect()
-    }
-
-    #[must_use]
-    fn react(
-        &mut self,
-        number: u64,
-        follow: Vec<(Kind, Arc<str>)>,
-        unfollow: Vec<(Kind, Arc<str>)>,
-        gone: Vec<(Kind, Arc<str>)>,
-    ) -> Vec<Farewell> {
-        for topic in follow {
-            self.topics.entry(topic).or_default().insert(number);
-        }
-        for topic in unfollow {
-            if let Some(followers) = self.topics.get_mut(&topic) {
-                followers.remove(&number);
-                if followers.is_empty() {
-                    self.topics.remove(&topic);
-                }
-            }
-        }
-        gone.into_iter().filter_map(|(kind, name)| self.gone(number, kind, name)).collect()
-    }
-
-    /// This follower certainly does not have that any more. The farewell, where it was the last one.
-    #[must_use]
-    fn gone(&mut self, number: u64, kind: Kind, name: Arc<str>) -> Option<Farewell> {
-        let key = (kind, name);
-        let farewell = self.farewells.get_mut(&key)?;
-        farewell.having.remove(&number);
-        if farewell.having.is_empty() { self.farewells.remove(&key) } else { None }
-    }
-
-    fn seats(&self, numbers: &BTreeSet<u64>) -> Vec<Arc<Seat>> {
-        numbers.iter().filter_map(|number| self.followers.get(number).cloned()).collect()
-    }
-
-    /// This follower has what is awaited, or does not want it any more.
-    fn arrived(&mut self, number: u64, key: &(Kind, Arc<str>)) {
-        for arrival in self.arrivals.get_mut(key).into_iter().flatten() {
-            arrival.lacking.remove(&number);
-        }
-        self.end_arrivals(key);
-    }
-
-    /// Tells those who wait for what nobody lacks any more.
-    fn end_arrivals(&mut self, key: &(Kind, Arc<str>)) {
-        if let Some(all) = self.arrivals.get_mut(key) {
-            all.retain(|arrival| !arrival.lacking.is_empty());
-            if all.is_empty() {
-                self.arrivals.remove(key);
-            }
-        }
-    }
-
-    /// Of what this follower does not follow any more it has no arrival.
-    fn forget_arrivals(&mut self, number: u64) {
-        let keys: Vec<_> = self.arrivals.keys().cloned().collect();
-        for key in keys {
-            if !self.concerned(key.0, &key.1).contains(&number) {
-                self.arrived(number, &key);
-            }
-        }
-    }
-}
-
 /// Somebody who waits for an arrival. When this is dropped, it is waited for no more.
 struct Waiting<'a> {
     hub: &'a Hub,
@@ -537,15 +442,6 @@ impl Drop for Waiting<'_> {
             if all.is_empty() {
                 roll.arrivals.remove(&self.key);
             }
-        }
-    }
-}
-
-impl Farewell {
-    fn end(self) {
-        for waiting in self.waiting {
-            // Whoever waited may have given up.
-            let _ = waiting.send(());
         }
     }
 }
