@@ -22,7 +22,7 @@ use rustix::process::Signal;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -83,6 +83,7 @@ pub(crate) struct Hands {
     credential: Option<PathBuf>,
     /// Where what apps write goes.
     words: Words,
+    reached_at: IpAddr,
     ports: Ports,
     processes: Vec<Processes>,
     /// Where the edge is to listen from its next start on, if elsewhere than now.
@@ -100,6 +101,8 @@ pub(crate) struct Tools {
     pub(crate) state: StateFolder,
     /// Where the edge is to listen.
     pub(crate) edge: Option<SocketAddr>,
+    /// The address at which the sidecars of other machines reach ours.
+    pub(crate) reached_at: IpAddr,
     /// Whom to tell who may be called.
     pub(crate) registrar: Registrar,
     /// The file by which sidecars are known to the control plane.
@@ -124,11 +127,11 @@ impl Hands {
     /// # Errors
     /// [`NoPort`] when there are not enough free ports.
     pub(crate) fn begin(tools: Tools, desired: &Desired, news: Sender<News>) -> Result<Hands, NoPort> {
-        let Tools { program, state, edge, registrar, credential, words } = tools;
+        let Tools { program, state, edge, reached_at, registrar, credential, words } = tools;
         // Two environments that start at the same time begin their search at different ports.
         let seed = state.run.bytes().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add(u64::from(b)));
         let mut ports = Ports::begin(seed);
-        let choose = |at| choose(&mut ports, desired, at, edge);
+        let choose = |at| choose(&mut ports, desired, at, edge, reached_at);
         let addresses = (0..desired.units.len()).map(choose).collect::<Result<_, _>>()?;
         let processes = (0..desired.units.len()).map(|_| Processes::default()).collect();
         let (children, joined) = (Vec::new(), None);
@@ -141,6 +144,7 @@ impl Hands {
             registrar,
             credential,
             words,
+            reached_at,
             ports,
             processes,
             next_edge: None,
@@ -154,7 +158,9 @@ impl Hands {
     /// [`NoPort`] when there are not enough free ports; nothing has changed then.
     pub(crate) fn extend(&mut self, desired: &Desired) -> Result<(), NoPort> {
         let new = self.addresses.len()..desired.units.len();
-        let new = new.map(|at| choose(&mut self.ports, desired, at, None)).collect::<Result<Vec<_>, _>>()?;
+        let reached_at = self.reached_at;
+        let choose = |at| choose(&mut self.ports, desired, at, None, reached_at);
+        let new = new.map(choose).collect::<Result<Vec<_>, _>>()?;
         self.processes.extend(new.iter().map(|_| Processes::default()));
         self.addresses.extend(new);
         self.registrar.extend(desired.units.len());
@@ -286,7 +292,7 @@ impl Hands {
     fn choose_again(&mut self, at: usize, desired: &Desired) {
         let old = &self.addresses[at];
         // Where no other port is to be had the old one may still come free.
-        if let Ok(new) = choose(&mut self.ports, desired, at, old.edge) {
+        if let Ok(new) = choose(&mut self.ports, desired, at, old.edge, self.reached_at) {
             let old = std::mem::replace(&mut self.addresses[at], new);
             let services = old.services.iter().map(|(_, address)| *address);
             let given =
@@ -488,6 +494,7 @@ fn choose(
     desired: &Desired,
     at: usize,
     edge: Option<SocketAddr>,
+    reached_at: IpAddr,
 ) -> Result<Addresses, NoPort> {
     let service = desired.service(at);
     let mut called = service.map(|s| s.dependencies.clone()).unwrap_or_default();
@@ -495,7 +502,9 @@ fn choose(
     let is_called = service.is_some_and(|s| s.kind == Kind::Service);
     Ok(Addresses {
         app: is_called.then(|| ports.take()).transpose()?,
-        inbound: is_called.then(|| ports.take()).transpose()?,
+        inbound: is_called
+            .then(|| ports.take().map(|taken| SocketAddr::new(reached_at, taken.port())))
+            .transpose()?,
         outbound: ports.take()?,
         admin: ports.take()?,
         services: called.into_iter().map(|name| Ok((name, ports.take()?))).collect::<Result<_, _>>()?,

@@ -22,7 +22,7 @@ use net::clock::Clock;
 use rustix::process::Signal;
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -50,6 +50,8 @@ pub struct Options {
     pub api: Option<Wish>,
     /// Where requests from outside are to come in; only if the environment has an edge.
     pub edge: Option<Wish>,
+    /// The address of this machine at which the sidecars of others reach ours.
+    pub reached_at: IpAddr,
     /// Run when all is ready; empty: run until stopped.
     pub command: Vec<String>,
     /// Whether to show what apps write.
@@ -134,7 +136,7 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     // Orphans of apps come to us, and so can be found and ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|e| UpError::System("orphans cannot be taken in", e.into()))?;
-    let Options { program, state, keep, api, edge, command, show_apps, plane, purpose } = options;
+    let Options { program, state, keep, api, edge, reached_at, command, show_apps, plane, purpose } = options;
     let run = format!("{:016x}", net::random::seed());
     let state = StateFolder::take(&state, run, keep)?;
     state.found.iter().for_each(|found| terminal.say(found));
@@ -161,8 +163,8 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     let introduction = introduction(&desired, purpose);
     let registrar = Registrar::begin(seat.plane, introduction, desired.units.len(), sender.clone());
     let words = if purpose == Purpose::App { Words::Passed } else { Words::Kept };
-    let tools =
-        Tools { program: program.clone(), state, edge, registrar, credential: seat.credential, words };
+    let credential = seat.credential;
+    let tools = Tools { program: program.clone(), state, edge, reached_at, registrar, credential, words };
     let hands = Hands::begin(tools, &desired, sender.clone())?;
     let progress = Progress::begin(terminal, purpose, &command);
     let mut agent = Agent::begin(desired, hands, logs, events, api);

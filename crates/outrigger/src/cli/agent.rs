@@ -58,6 +58,10 @@ fn only(text: &str) -> Result<(ServiceName, Option<u32>), String> {
 }
 
 pub(crate) fn run(args: AgentArgs) -> Outcome {
+    if let Err(why) = args.plane.check() {
+        eprintln!("outrigger: {why}");
+        return Ok(ExitCode::from(2));
+    }
     let mut environment = match wire::files::load(&args.dir) {
         Ok(environment) => environment,
         Err(problems) => {
@@ -90,6 +94,7 @@ pub(crate) fn run(args: AgentArgs) -> Outcome {
             None => Wish::OrNext(API.parse().expect("a constant of the form ADDRESS:PORT")),
         }),
         edge: args.edge.map(Wish::Exactly),
+        reached_at: args.plane.address,
         command: Vec::new(),
         show_apps: !args.quiet,
         plane: remote(&args.plane, name),

@@ -30,7 +30,7 @@ mod validate;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -146,6 +146,31 @@ struct PlaneArgs {
     /// A file with a join token; needed the first time only.
     #[arg(long, value_name = "FILE")]
     join_token_file: Option<PathBuf>,
+    /// The address of this machine at which the sidecars of others reach those of this one.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    address: IpAddr,
+    /// Listen at an address other than loopback, although what is said there can be read on the way.
+    #[arg(long)]
+    allow_plaintext: bool,
+}
+
+impl PlaneArgs {
+    /// Refuses what would let others read or say what they should not, unless that was asked for.
+    fn check(&self) -> anyhow::Result<()> {
+        let address = self.address;
+        if address.is_unspecified() || address.is_multicast() {
+            anyhow::bail!(
+                "--address {address} is no address that others could connect to: give that of this machine"
+            );
+        }
+        if !address.is_loopback() && !self.allow_plaintext {
+            anyhow::bail!(
+                "--address {address} can be reached from elsewhere, and there is no TLS yet: where that is what you \
+                 want, in a network of your own, say --allow-plaintext"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// Checks that `text` is a host, or an IP address, and a port.

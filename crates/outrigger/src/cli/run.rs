@@ -71,7 +71,7 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
         },
         None => None,
     };
-    let service = match service(&args, read) {
+    let service = match args.plane.check().and_then(|()| service(&args, read)) {
         Ok(service) => service,
         Err(error) => {
             eprintln!("outrigger: {error}");
@@ -96,6 +96,7 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
         keep,
         api: None,
         edge: None,
+        reached_at: args.plane.address,
         command: Vec::new(),
         show_apps: true,
         plane: remote(&args.plane, AgentName::new(instance.as_str())?),

@@ -6,7 +6,7 @@ use agent::desired::Desired;
 use agent::{Keep, Options, Purpose, Wish};
 use anyhow::Context;
 use clap::Args;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,6 +53,7 @@ pub(crate) fn run(args: UpArgs) -> Outcome {
         keep: Keep::Always,
         api: Some(args.api.map_or_else(default_api, Wish::Exactly)),
         edge: args.edge.map(Wish::Exactly),
+        reached_at: Ipv4Addr::LOCALHOST.into(),
         show_apps: !args.quiet && args.command.is_empty(),
         command: args.command,
         plane: plane::within(desired.name.clone()),

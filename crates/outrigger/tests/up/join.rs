@@ -147,8 +147,10 @@ fn an_app_that_dies_is_taken_out_at_once() {
     let stage = environment();
     let up = stage.up(&[]);
     let app = app(&stage);
-    let guest = run(&stage, &up.api, &[], &[&app[0], &app[1]]);
+    let guest = run(&stage, &up.api, &["--address", "127.0.0.2"], &[&app[0], &app[1]]);
     guest.says("c-1 is in rotation");
+    assert!(up.instance("c-1").inbound.unwrap().starts_with("127.0.0.2:"));
+    assert_eq!(in_mesh(&up, "http://c/name"), "c-1\n");
     let server = stage.process_of("c-1").unwrap();
     stage::kill("-KILL", server);
     up.event("instance-deregistered", "c-1");
@@ -275,6 +277,8 @@ fn what_makes_no_sense_is_refused_before_anything_starts() {
         (&["run", "--service", "d", "--manifest", &manifest], "leave one out"),
         (&["run", "--service", "c", "--control", "here", "--", "true"], "HOST:PORT"),
         (&["run", "--service", "c", "--health", "health", "--", "true"], "begins with /"),
+        (&["run", "--service", "c", "--address", "192.0.2.1", "--", "true"], "--allow-plaintext"),
+        (&["agent", &folder, "--address", "0.0.0.0"], "no address that others could connect to"),
         (&["agent", &folder, "--only", "z"], "there is no service z here, but b"),
         (&["agent", &folder, "--only", "b=x"], "no number of instances"),
     ] {
