@@ -10,4 +10,5 @@ mod messages;
 mod plane;
 mod reload;
 mod retries;
+mod skew;
 mod strict;
