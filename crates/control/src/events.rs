@@ -6,7 +6,7 @@
 use crate::desk::News;
 use crate::registry::Event as Registered;
 use api::{Event, Events as Answer, Op, Query, VERSION, decode, encode, rfc3339};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -82,6 +82,13 @@ impl Events {
         if let Some(tell) = &self.tell {
             tell(&event);
         }
+    }
+
+    /// When each instance was registered last, as far as that is still known.
+    pub(crate) fn registered(&self) -> BTreeMap<String, String> {
+        let list = self.list();
+        let registered = list.recent.iter().filter(|event| event.kind == "instance-registered");
+        registered.filter_map(|event| Some((event.instance.clone()?, event.time.clone()))).collect()
     }
 
     /// Somebody was not let in. Told once a second at most, so that nobody can fill the list from outside.

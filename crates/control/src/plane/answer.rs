@@ -4,7 +4,7 @@ use super::{Plane, Settled, agents, change, view};
 use crate::desk::Failed;
 use crate::registry::{Command, Refused, Registry};
 use crate::secret::{Shown, read};
-use api::{Found, Op, Problem, Query, Served, TokenWish, VERSION, Who, encode};
+use api::{Found, Op, Problem, Query, Served, TokenWish, VERSION, Who, encode, rfc3339};
 use model::{AgentName, ServiceName};
 use net::admin::{Request, Response};
 use net::clock::unix_millis;
@@ -114,7 +114,10 @@ async fn carry_out(
     match op {
         Op::Environment => Ok(Response::json(200, encode(&view::environment(shared)))),
         Op::Services => plane.look_json(|registry| encode(&view::services(registry))).await,
-        Op::Instances => plane.look_json(|registry| encode(&view::instances(registry))).await,
+        Op::Instances => {
+            let (since, begun) = (shared.events.registered(), rfc3339(shared.since));
+            plane.look_json(move |registry| encode(&view::instances(registry, &since, &begun))).await
+        }
         Op::Events => Ok(Response::json(200, encode(&plane.happened(query).await))),
         Op::Sync => sync(plane).await,
         Op::Agents => {

@@ -70,19 +70,20 @@ fn service(registry: &Registry, name: &ServiceName) -> Service {
     }
 }
 
-/// All instances.
-pub(super) fn instances(registry: &Registry) -> Instances {
-    let instances = registry.instances().map(|(member, held)| instance(member, held)).collect();
+/// All instances. `since` says when each was registered; where that is forgotten, it was before we had `begun`.
+pub(super) fn instances(registry: &Registry, since: &BTreeMap<String, String>, begun: &str) -> Instances {
+    let of = |member: &Member| since.get(member.name.as_str()).map_or(begun, String::as_str).to_owned();
+    let instances = registry.instances().map(|(member, held)| instance(member, held, of(member))).collect();
     Instances { version: VERSION, instances }
 }
 
-fn instance(member: &Member, held: bool) -> Instance {
+fn instance(member: &Member, held: bool, since: String) -> Instance {
     Instance {
         name: member.name.to_string(),
         service: Some(member.service.to_string()),
         state: InstanceState::InRotation,
         reason: held.then(|| "membership-held".into()),
-        since: String::new(),
+        since,
         pid: None,
         sidecar_pid: None,
         app: None,
