@@ -484,7 +484,8 @@ pub enum Bound {
 
 impl Scenario {
     /// The same scenario with everything that has a size multiplied by `scale`: demand and limits; threads, backlogs,
-    /// descriptors, pools and cores of each instance. The number of instances and what they reserve stays, so that
+    /// descriptors, pools and cores of each instance. (Retries that a budget always allows are scaled where policies are
+    /// laid out.) The number of instances and what they reserve stays, so that
     /// placement is the same. The simulator's processors are coarse below full scale: an answer takes as long as at full
     /// scale, and only a lasting overload makes requests wait.
     #[must_use]

@@ -131,7 +131,7 @@ impl Layout {
     pub(crate) fn new(scenario: &Scenario, choice: &Choice) -> Layout {
         Layout {
             services: scenario.services.iter().map(|s| service(s, scenario.scale, choice)).collect(),
-            clients: scenario.clients.iter().map(|c| clients(c, choice)).collect(),
+            clients: scenario.clients.iter().map(|c| clients(c, scenario.scale, choice)).collect(),
         }
     }
 }
@@ -162,18 +162,18 @@ fn service(service: &scenario::Service, scale: f64, choice: &Choice) -> ServiceL
         pools: Vec::new(),
     };
     for route in &service.routes {
-        let calls = route.calls.iter().map(|c| call(&mut laid, c, choice)).collect();
+        let calls = route.calls.iter().map(|c| call(&mut laid, c, scale, choice)).collect();
         let (cpu, wait) = (Draw::new(route.cpu), Draw::new(route.wait));
         laid.routes.push(RouteLayout { cpu, wait, failing: route.failing.part(), calls });
     }
-    let calls = service.start.warm_up.iter().map(|c| call(&mut laid, c, choice)).collect();
+    let calls = service.start.warm_up.iter().map(|c| call(&mut laid, c, scale, choice)).collect();
     laid.routes.push(RouteLayout { calls, ..RouteLayout::EMPTY });
     laid.routes.push(RouteLayout::EMPTY);
     laid
 }
 
-fn call(laid: &mut ServiceLayout, call: &CallTo, choice: &Choice) -> CallLayout {
-    let settings = choice.settings(&call.policies);
+fn call(laid: &mut ServiceLayout, call: &CallTo, scale: f64, choice: &Choice) -> CallLayout {
+    let settings = scaled(choice.settings(&call.policies), scale);
     let timeouts = settings.timeouts;
     let pool = call.pool.map(|size| {
         laid.pools.push(size);
@@ -192,6 +192,15 @@ fn call(laid: &mut ServiceLayout, call: &CallTo, choice: &Choice) -> CallLayout 
     }
 }
 
+/// Retries that a budget always allows are so many a second for each caller, however much there is to do: below full
+/// scale they would be a multiple of what they are.
+fn scaled(mut settings: Settings, scale: f64) -> Settings {
+    if let Some(retry) = settings.retry.as_mut().filter(|_| scale < 1.0) {
+        retry.floor_per_second = (f64::from(retry.floor_per_second) * scale).round() as u32;
+    }
+    settings
+}
+
 /// The place of the link with these policies. Timeouts belong to the call and not to the books.
 fn link(links: &mut Vec<Link>, service: u32, settings: Settings) -> u16 {
     let same = |l: &Link| {
@@ -204,8 +213,8 @@ fn link(links: &mut Vec<Link>, service: u32, settings: Settings) -> u16 {
     place as u16
 }
 
-fn clients(clients: &scenario::Clients, choice: &Choice) -> ClientsLayout {
-    let settings = choice.settings(&clients.policies);
+fn clients(clients: &scenario::Clients, scale: f64, choice: &Choice) -> ClientsLayout {
+    let settings = scaled(choice.settings(&clients.policies), scale);
     let mut links = Vec::new();
     let link_of =
         clients.visits.iter().map(|v| link(&mut links, v.service as u32, settings.clone())).collect();
