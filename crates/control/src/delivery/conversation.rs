@@ -380,8 +380,10 @@ impl Channel {
                     self.held.insert(name.clone(), Held::Unsure);
                     self.alone.push_back(name);
                 }
-                // The removals of a refused response are said again; nobody can refuse one that comes by itself.
+                // The removals of a refused response are said again; nobody can refuse one that comes by itself. It may
+                // have dropped what it had, or not: if that comes back before, even as it was, it is told too.
                 None if resources > 0 => {
+                    self.held.entry(name.clone()).and_modify(|held| *held = Held::Unsure);
                     self.owed.entry(name).or_insert(Answer::IfNews);
                 }
                 None => self.let_go(kind, name, reaction),
