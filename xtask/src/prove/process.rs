@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// The environment variable by which a started process and all that it starts are found again.
 const MARK: &str = "PROVE_MARK";
+/// So long after its end a process may still be heard.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long a process that we have asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(20);
@@ -66,6 +68,7 @@ impl Running {
     /// The first thing that `find` sees in a line, waiting for it until `within` has passed.
     pub(crate) fn wait_for<T>(&mut self, within: Duration, find: impl Fn(&str) -> Option<T>) -> Result<T> {
         let until = Instant::now() + within;
+        let mut last_words = None;
         let mut read = 0;
         loop {
             let ended = self.child.try_wait()?;
@@ -74,7 +77,10 @@ impl Running {
                 return Ok(found);
             }
             read = lines.len();
-            if let Some(status) = ended {
+            // What it has written before its end may be read a moment after it.
+            let over =
+                ended.filter(|_| *last_words.get_or_insert(Instant::now() + LAST_WORDS) <= Instant::now());
+            if let Some(status) = over {
                 bail!(
                     "it ended with {status} after saying: {}",
                     super::site::last_lines(&lines.join("\n"), 8)
