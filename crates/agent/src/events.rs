@@ -1,7 +1,7 @@
 //! What happened: a bounded list in memory for those who ask, and a file of JSON lines that outlives the environment.
 
-use crate::file::BoundedFile;
 use api::{Event, Events as Answer, Query, VERSION, encode, rfc3339};
+use net::bounded_file::BoundedFile;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::Path;

@@ -13,7 +13,6 @@ mod child;
 pub mod desired;
 mod events;
 pub mod exit;
-mod file;
 mod guard;
 mod health;
 mod logs;

@@ -1,8 +1,8 @@
 //! What apps write: kept per instance in a file and, the newest, in memory; and shown on the terminal.
 
-use crate::file::BoundedFile;
 use crate::terminal::Terminal;
 use api::{LogLine, Logs as Answer, Query, VERSION, rfc3339};
+use net::bounded_file::BoundedFile;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

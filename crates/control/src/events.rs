@@ -6,21 +6,17 @@
 use crate::desk::News;
 use crate::registry::Event as Registered;
 use api::{Event, Events as Answer, Op, Query, VERSION, decode, encode, rfc3339};
+use net::bounded_file::{BoundedFile, aside};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 /// So many events are kept in memory.
 const KEPT: usize = 5_000;
-
-/// The file is put aside when it has reached so many bytes; one that was put aside is kept.
-const BOUND: u64 = 10 << 20;
 
 /// Who else is told of each event, at once. It must be quick.
 pub type Tell = Box<dyn Fn(&Event) + Send + Sync>;
@@ -136,7 +132,7 @@ impl List {
             text: happening.text,
         };
         if let Some(file) = &mut self.file {
-            file.append(&encode(&event));
+            file.append(encode(&event).as_bytes());
         }
         if self.recent.len() >= KEPT {
             self.recent.pop_front();
@@ -221,62 +217,6 @@ fn read(path: &Path) -> VecDeque<Event> {
         }
     }
     recent
-}
-
-fn aside(path: &Path) -> PathBuf {
-    let mut aside = path.to_owned().into_os_string();
-    aside.push(".1");
-    aside.into()
-}
-
-/// Lines appended to a file. A disk that is full or gone stops the writing, nothing else.
-#[derive(Debug)]
-struct BoundedFile {
-    path: PathBuf,
-    bound: u64,
-    open: Option<(File, u64)>,
-}
-
-impl BoundedFile {
-    fn new(path: &Path) -> BoundedFile {
-        BoundedFile { path: path.to_owned(), bound: BOUND, open: None }
-    }
-
-    fn append(&mut self, line: &str) {
-        // What cannot be written is lost in the file only; the API has it.
-        if self.try_append(line).is_err() {
-            self.open = None;
-        }
-    }
-
-    /// Ends a line that was cut when the machine, or the room on the disk, ended.
-    fn end_line(&mut self) -> io::Result<()> {
-        let Some((file, size)) = self.open.as_mut().filter(|(_, size)| *size > 0) else { return Ok(()) };
-        let mut last = [0];
-        File::open(&self.path)?.read_exact_at(&mut last, *size - 1)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-            *size += 1;
-        }
-        Ok(())
-    }
-
-    fn try_append(&mut self, line: &str) -> io::Result<()> {
-        if self.open.as_ref().is_some_and(|(_, size)| *size >= self.bound) {
-            self.open = None;
-            fs::rename(&self.path, aside(&self.path))?;
-        }
-        if self.open.is_none() {
-            let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-            let size = file.metadata()?.len();
-            self.open = Some((file, size));
-            self.end_line()?;
-        }
-        let Some((file, size)) = &mut self.open else { return Ok(()) };
-        let text = format!("{line}\n");
-        *size += text.len() as u64;
-        file.write_all(text.as_bytes())
-    }
 }
 
 #[cfg(test)]

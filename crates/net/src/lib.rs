@@ -1,8 +1,9 @@
-//! Sockets, the process's clock and limits, and a small HTTP server for loopback administration.
+//! Sockets, the process's clock and limits, files of lines, and a small HTTP server for loopback administration.
 //!
 //! Nothing here knows a policy or a request's meaning: it is what the operating system gives, made safe to use.
 
 pub mod admin;
+pub mod bounded_file;
 pub mod clock;
 pub mod lifeline;
 pub mod limits;

@@ -54,18 +54,6 @@ async fn an_event_is_waited_for_and_told() {
 }
 
 #[test]
-fn a_full_file_is_put_aside_and_one_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("e");
-    let mut file = BoundedFile { bound: 10, ..BoundedFile::new(&path) };
-    for line in ["one two three", "four", "five six seven", "eight"] {
-        file.append(line);
-    }
-    assert_eq!(fs::read_to_string(&path).unwrap(), "eight\n");
-    assert_eq!(fs::read_to_string(aside(&path)).unwrap(), "four\nfive six seven\n");
-}
-
-#[test]
 fn a_file_that_cannot_be_written_is_no_panic() {
     let events = Events::open(Some(Path::new("/proc/no/such/folder/e")), None);
     events.add(happening("lost"));

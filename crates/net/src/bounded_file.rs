@@ -1,15 +1,16 @@
-//! A file that only grows, up to a bound: then it becomes the one before, and a new one begins.
+//! A file of lines that only grows, up to a bound: then it becomes the one before, and a new one begins.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// A file is put aside when it has reached this many bytes; one that was put aside is kept.
-pub(crate) const BOUND: u64 = 10 << 20;
+const BOUND: u64 = 10 << 20;
 
-/// Lines appended to a file. A disk that is full or gone stops the writing, not the environment.
+/// Lines appended to a file. A disk that is full or gone stops the writing, nothing else.
 #[derive(Debug)]
-pub(crate) struct BoundedFile {
+pub struct BoundedFile {
     path: PathBuf,
     bound: u64,
     open: Option<(File, u64)>,
@@ -17,13 +18,13 @@ pub(crate) struct BoundedFile {
 
 impl BoundedFile {
     /// Appends to the file at `path`, which appears with its first line.
-    pub(crate) fn new(path: &Path) -> BoundedFile {
+    pub fn new(path: &Path) -> BoundedFile {
         BoundedFile { path: path.to_owned(), bound: BOUND, open: None }
     }
 
     /// Appends a line.
-    pub(crate) fn append(&mut self, line: &[u8]) {
-        // What cannot be written is lost in the file only; terminal and API have it.
+    pub fn append(&mut self, line: &[u8]) {
+        // What cannot be written is lost in the file only: whoever writes it has told it elsewhere.
         if self.try_append(line).is_err() {
             self.open = None;
         }
@@ -32,14 +33,13 @@ impl BoundedFile {
     fn try_append(&mut self, line: &[u8]) -> io::Result<()> {
         if self.open.as_ref().is_some_and(|(_, size)| *size >= self.bound) {
             self.open = None;
-            let mut aside = self.path.clone().into_os_string();
-            aside.push(".1");
-            fs::rename(&self.path, aside)?;
+            fs::rename(&self.path, aside(&self.path))?;
         }
         if self.open.is_none() {
             let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
             let size = file.metadata()?.len();
             self.open = Some((file, size));
+            self.end_line()?;
         }
         let Some((file, size)) = &mut self.open else { return Ok(()) };
         let mut bytes = Vec::with_capacity(line.len() + 1);
@@ -48,6 +48,25 @@ impl BoundedFile {
         *size += bytes.len() as u64;
         file.write_all(&bytes)
     }
+
+    /// Ends a line that was cut when the machine, or the room on the disk, ended.
+    fn end_line(&mut self) -> io::Result<()> {
+        let Some((file, size)) = self.open.as_mut().filter(|(_, size)| *size > 0) else { return Ok(()) };
+        let mut last = [0];
+        File::open(&self.path)?.read_exact_at(&mut last, *size - 1)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+            *size += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Where the file at `path` is put when it is full.
+pub fn aside(path: &Path) -> PathBuf {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".1");
+    aside.into()
 }
 
 #[cfg(test)]
@@ -65,6 +84,16 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "eight\n");
         assert_eq!(fs::read_to_string(folder.path().join("app.log.1")).unwrap(), "four\nfive six seven\n");
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_ended_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.log");
+        fs::write(&path, "one\ntw").unwrap();
+        BoundedFile::new(&path).append(b"three");
+        BoundedFile::new(&path).append(b"four");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntw\nthree\nfour\n");
     }
 
     #[test]
