@@ -11,12 +11,13 @@ use crate::health;
 use crate::logs::Show;
 use crate::observed::{Fact, Observed};
 use crate::plan::{Action, drain_time, settle_time};
-use crate::plane::{Joined, Registration, Told};
+use crate::plane::{Joined, Registration};
 use crate::ports::{NoPort, Ports};
 use crate::registrar::Registrar;
 use crate::snapshots::{Addresses, snapshot};
 use crate::state::StateFolder;
 use crate::tree::{self, INSTANCE, Id, RUN, Signs};
+use api::Happening;
 use model::Moment;
 use rustix::process::Signal;
 use std::cell::Cell;
@@ -55,7 +56,7 @@ pub(crate) enum News {
     /// The control plane knows this agent: where sidecars find it.
     Joined(Joined),
     /// Something happened elsewhere in the environment.
-    Told(Told),
+    Told(Happening),
     /// `name` wrote a line.
     Line(String, String, Show),
     /// A process of a run is there and is to be guarded.

@@ -3,13 +3,12 @@
 use crate::act::{Hands, News};
 use crate::change::Books;
 use crate::desired::Desired;
-use crate::events::{Events, Happening};
+use crate::events::Events;
 use crate::logs::Logs;
 use crate::observed::{Fact, Note, Observed};
 use crate::plan::{Action, plan};
-use crate::plane::Told;
 use crate::view;
-use api::InstanceState;
+use api::{Happening, InstanceState};
 use model::Moment;
 use net::clock::Clock;
 use std::rc::Rc;
@@ -88,8 +87,7 @@ impl Agent {
                 true
             }
             News::Told(told) => {
-                let Told { kind, service, instance, reason, text } = told;
-                self.happen(Happening { kind, service, instance, reason, text });
+                self.happen(told);
                 false
             }
             News::Line(name, text, show) => {

@@ -8,14 +8,13 @@ use crate::act::{News, read};
 use crate::agent::Agent;
 use crate::child::{self, Input, Launch, Words};
 use crate::desired::{Desired, Kind, Service};
-use crate::events::Happening;
 use crate::exit::Exit;
 use crate::logs::Show;
 use crate::observed::Ended;
 use crate::plane::Declaration;
 use crate::ports::{self, NoPort};
 use crate::tree::{self, Id, RUN};
-use api::{Op, Plan, Problem, Wanted, decode, encode};
+use api::{Happening, Op, Plan, Problem, Wanted, decode, encode};
 use model::{
     Difference, Edge, Effect, Environment, EnvironmentService, Run, ServiceManifest, ServiceName, fingerprint,
 };

@@ -4,9 +4,9 @@
 //! one message, made within a task of its own, so that none keeps the agent's loop waiting. None is tried again here:
 //! that is the caller's decision, and [`PlaneError::is_lasting`] says whether it is of any use.
 
+use api::Happening;
 use model::{InstanceName, ServiceName, Settings};
 use net::admin::{Request, Response};
-use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ pub struct Seat {
     /// Answers requests for which the agent's own API has no route.
     pub more: Option<More>,
     /// What happens at the plane, for the agent's list of events.
-    pub news: Option<UnboundedReceiver<Told>>,
+    pub news: Option<UnboundedReceiver<Happening>>,
     /// Something that people should hear at once.
     pub remark: Option<String>,
 }
@@ -75,21 +75,6 @@ impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seat").field("plane", &self.plane).finish_non_exhaustive()
     }
-}
-
-/// Something that happened elsewhere in the environment.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Told {
-    /// What, in one word.
-    pub kind: Cow<'static, str>,
-    /// Of which service.
-    pub service: Option<String>,
-    /// Of which instance.
-    pub instance: Option<String>,
-    /// Why, in one word.
-    pub reason: Option<String>,
-    /// A sentence.
-    pub text: String,
 }
 
 /// An agent is known to its plane.

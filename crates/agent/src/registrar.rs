@@ -7,7 +7,8 @@
 
 use crate::act::News;
 use crate::observed::Fact;
-use crate::plane::{Declaration, Joined, Plane, PlaneError, Registration, Settled, Told};
+use crate::plane::{Declaration, Joined, Plane, PlaneError, Registration, Settled};
+use api::Happening;
 use model::InstanceName;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -327,7 +328,7 @@ async fn declare(shared: Rc<Shared>, services: Vec<Declaration>) {
         match shared.plane.declare(services.clone()).await {
             Ok(()) => return,
             Err(PlaneError::Refused { word, text }) => {
-                let told = Told {
+                let told = Happening {
                     kind: "declaration-refused".into(),
                     service: None,
                     instance: None,

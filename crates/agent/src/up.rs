@@ -5,12 +5,12 @@ use crate::agent::Agent;
 use crate::change::declarations;
 use crate::child::{self, Input, Launch, Words};
 use crate::desired::{Desired, Service};
-use crate::events::{Events, Happening};
+use crate::events::Events;
 use crate::exit::Exit;
 use crate::guard::{Guard, Ward};
 use crate::logs::{Logs, Show};
 use crate::observed::Fact;
-use crate::plane::{OpenPlane, Told};
+use crate::plane::OpenPlane;
 use crate::ports;
 use crate::progress::Progress;
 use crate::registrar::{Introduction, Registrar};
@@ -18,6 +18,7 @@ use crate::serve;
 use crate::state::{Keep, StateError, StateFolder};
 use crate::terminal::Terminal;
 use crate::tree::{self, Id, Signs};
+use api::Happening;
 use net::clock::Clock;
 use rustix::process::Signal;
 use std::cell::RefCell;
@@ -200,7 +201,7 @@ fn introduction(desired: &Desired, purpose: Purpose) -> Introduction {
 }
 
 /// What happens at the control plane goes into the agent's list of events.
-async fn pass_on(mut told: UnboundedReceiver<Told>, to: Sender<News>) {
+async fn pass_on(mut told: UnboundedReceiver<Happening>, to: Sender<News>) {
     while let Some(told) = told.recv().await {
         if to.send(News::Told(told)).await.is_err() {
             return;

@@ -11,6 +11,7 @@ pub mod ask;
 mod check;
 mod client;
 mod drill;
+mod happening;
 mod openapi;
 mod plan;
 mod plane;
@@ -26,6 +27,7 @@ pub use client::{Client, ClientError};
 pub use drill::{
     Drill, DrillAcceptance, DrillHappening, DrillLine, DrillRow, DrillRun, DrillSeed, ScenarioLine, Scenarios,
 };
+pub use happening::{Happening, RecentEvents};
 pub use openapi::{Document, Served, openapi};
 pub use plan::{Plan, PlanChange, PlanSummary, Wanted};
 pub use plane::{

@@ -5,7 +5,7 @@
 
 use crate::desk::News;
 use crate::registry::Event as Registered;
-use api::{Event, Events as Answer, Op, Query, VERSION, decode, encode, rfc3339};
+use api::{Event, Events as Answer, Happening, Op, Query, RecentEvents, decode, encode};
 use net::bounded_file::{BoundedFile, aside};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -15,26 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
-/// So many events are kept in memory.
-const KEPT: usize = 5_000;
-
 /// Who else is told of each event, at once. It must be quick.
 pub type Tell = Box<dyn Fn(&Event) + Send + Sync>;
-
-/// What happened, before it has a number and a time.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Happening {
-    /// What, in one word.
-    pub(crate) kind: &'static str,
-    /// Of which service.
-    pub(crate) service: Option<String>,
-    /// Of which instance.
-    pub(crate) instance: Option<String>,
-    /// Why, in one word.
-    pub(crate) reason: Option<String>,
-    /// A sentence for people.
-    pub(crate) text: String,
-}
 
 /// All events of a control plane.
 pub(crate) struct Events {
@@ -44,8 +26,7 @@ pub(crate) struct Events {
 }
 
 struct List {
-    recent: VecDeque<Event>,
-    last: u64,
+    recent: RecentEvents,
     file: Option<BoundedFile>,
     /// When it was last told that somebody was not let in.
     refused: Option<Instant>,
@@ -60,10 +41,10 @@ impl fmt::Debug for Events {
 impl Events {
     /// Goes on with the events in the file at `path`, where one is given.
     pub(crate) fn open(path: Option<&Path>, tell: Option<Tell>) -> Events {
-        let recent = path.map_or_else(VecDeque::new, read);
-        let last = recent.back().map_or(0, |event| event.seq);
+        let recent = RecentEvents::resume(path.map_or_else(VecDeque::new, read));
+        let last = recent.last();
         let file = path.map(BoundedFile::new);
-        let list = List { recent, last, file, refused: None };
+        let list = List { recent, file, refused: None };
         Events { list: Mutex::new(list), last: watch::Sender::new(last), tell }
     }
 
@@ -98,7 +79,7 @@ impl Events {
         drop(list);
         let text = format!("a request ({}) was refused: {why}", op.row().path);
         self.add(Happening {
-            kind: "request-refused",
+            kind: "request-refused".into(),
             reason: Some("not-identified".into()),
             text,
             ..Happening::default()
@@ -108,47 +89,24 @@ impl Events {
     /// What is asked for, as far as it is still known; waits for it as long as `query` says.
     pub(crate) async fn answer(&self, query: Query) -> Answer {
         let mut last = self.last.subscribe();
-        let answer = self.list().answer(query);
+        let answer = self.list().recent.answer(query);
         if !answer.events.is_empty() || query.wait.is_zero() {
             return answer;
         }
         let after = query.after.unwrap_or(0);
         // The time that is over is no error: then there is nothing yet.
         let _ = tokio::time::timeout(query.wait, last.wait_for(|last| *last > after)).await;
-        self.list().answer(query)
+        self.list().recent.answer(query)
     }
 }
 
 impl List {
     fn add(&mut self, happening: Happening) -> Event {
-        self.last += 1;
-        let event = Event {
-            seq: self.last,
-            time: rfc3339(SystemTime::now()),
-            kind: happening.kind.into(),
-            service: happening.service,
-            instance: happening.instance,
-            reason: happening.reason,
-            text: happening.text,
-        };
+        let event = self.recent.add(happening, SystemTime::now());
         if let Some(file) = &mut self.file {
-            file.append(encode(&event).as_bytes());
+            file.append(encode(event).as_bytes());
         }
-        if self.recent.len() >= KEPT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(event.clone());
-        event
-    }
-
-    fn answer(&self, query: Query) -> Answer {
-        let after = query.after.unwrap_or(0);
-        let oldest = self.recent.front().map_or(self.last + 1, |event| event.seq);
-        let asked: Vec<&Event> = self.recent.iter().filter(|event| event.seq > after).collect();
-        let tail = query.tail.and_then(|tail| usize::try_from(tail).ok()).unwrap_or(usize::MAX);
-        let events = asked.iter().skip(asked.len().saturating_sub(tail)).map(|e| (*e).clone()).collect();
-        let lost = if query.after.is_some() { oldest.saturating_sub(after + 1) } else { 0 };
-        Answer { version: VERSION, events, next: self.last, lost }
+        event.clone()
     }
 }
 
@@ -157,13 +115,13 @@ impl From<&News> for Happening {
         match news {
             News::Registry(event) => Happening::from(event),
             News::StoreFailed(why) => Happening {
-                kind: "store-failed",
+                kind: "store-failed".into(),
                 reason: Some(why.word().into()),
                 text: format!("what is asked from now on is refused, what is known is served: {why}"),
                 ..Happening::default()
             },
             News::StoreBack => Happening {
-                kind: "store-back",
+                kind: "store-back".into(),
                 text: "the store keeps again: what is asked is taken again".into(),
                 ..Happening::default()
             },
@@ -188,7 +146,7 @@ impl From<&Registered> for Happening {
             | Registered::TokenRevoked { .. } => (None, None),
         };
         Happening {
-            kind: event.word(),
+            kind: event.word().into(),
             service: service.map(ToString::to_string),
             instance: instance.map(ToString::to_string),
             reason: None,
@@ -211,7 +169,7 @@ fn read(path: &Path) -> VecDeque<Event> {
             if let Some(event) = event.filter(|event| next.is_none_or(|next| event.seq < next)) {
                 recent.push_front(event);
             }
-            if recent.len() >= KEPT {
+            if recent.len() >= RecentEvents::KEPT {
                 return recent;
             }
         }

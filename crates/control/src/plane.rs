@@ -4,11 +4,11 @@
 use crate::delivery::serve::{self, Gate, Guard};
 use crate::delivery::{Hub, Publisher, Trouble};
 use crate::desk::{Desk, Worker};
-use crate::events::{Events, Happening, Tell};
+use crate::events::{Events, Tell};
 use crate::registry::{Command, Rules, Token};
 use crate::secret;
 use crate::store::{Embedded, Store, StoreError};
-use api::{Query, rfc3339};
+use api::{Happening, Query, rfc3339};
 use model::{AgentName, InstanceName, Moment, ServiceName};
 use net::admin::{Request, Response};
 use net::clock::{Clock, unix_millis};
@@ -430,7 +430,7 @@ impl From<&Trouble> for Happening {
                 let what = view::word(*kind);
                 let then = if *withdrawn { "; the last good one is served in its place" } else { "" };
                 Happening {
-                    kind: "resource-refused",
+                    kind: "resource-refused".into(),
                     service: Some(view::service_of(name).to_owned()),
                     instance: Some(follower.to_string()),
                     reason: None,
@@ -438,7 +438,7 @@ impl From<&Trouble> for Happening {
                 }
             }
             Trouble::TooMuch { follower, why } => Happening {
-                kind: "follower-refused",
+                kind: "follower-refused".into(),
                 service: None,
                 instance: Some(follower.to_string()),
                 reason: None,

@@ -1,7 +1,7 @@
 //! The control plane within `outrigger up`: on a thread of its own, and the agent speaks to it without a socket.
 
 use agent::plane::{
-    Answer, Declaration, Joined, More, OpenPlane, Plane, PlaneError, Registration, Seat, Settled, Told,
+    Answer, Declaration, Joined, More, OpenPlane, Plane, PlaneError, Registration, Seat, Settled,
 };
 use anyhow::Context as _;
 use control::desk::Failed;
@@ -33,7 +33,7 @@ fn begin(environment: String, folder: &Path) -> anyhow::Result<Seat> {
     let (tell, news) = mpsc::unbounded_channel();
     let told = move |event: &api::Event| {
         // Nobody listens any more: the environment has ended.
-        let _ = tell.send(told(event));
+        let _ = tell.send(api::Happening::from(event));
     };
     let options = control::Options {
         // The agent writes them down, with its own.
@@ -110,16 +110,6 @@ fn serve(plane: &control::Plane, listener: TcpListener, stopped: oneshot::Receiv
         }
         plane.stop().await;
     });
-}
-
-fn told(event: &api::Event) -> Told {
-    Told {
-        kind: event.kind.clone().into(),
-        service: event.service.clone(),
-        instance: event.instance.clone(),
-        reason: event.reason.clone(),
-        text: event.text.clone(),
-    }
 }
 
 /// The control plane of this process, as its agent sees it.
