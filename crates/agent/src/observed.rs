@@ -6,8 +6,7 @@
 
 use crate::desired::{BackOff, Desired, End, Kind};
 use crate::exit::Exit;
-use crate::plane::Settled;
-use model::Moment;
+use model::{Moment, Settled};
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 //! that is the caller's decision, and [`PlaneError::is_lasting`] says whether it is of any use.
 
 use api::Happening;
-use model::{InstanceName, ServiceName, Settings};
+use model::{InstanceName, Registration, ServiceName, Settings, Settled};
 use net::admin::{Request, Response};
 use std::fmt;
 use std::net::SocketAddr;
@@ -90,19 +90,6 @@ pub struct Joined {
     pub credential: Option<String>,
 }
 
-/// An instance, as callers are to know it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Registration {
-    /// Its name, unique in the environment.
-    pub name: InstanceName,
-    /// Whose instance it is.
-    pub service: ServiceName,
-    /// Where callers connect: its sidecar's inbound side.
-    pub address: SocketAddr,
-    /// Which life of this instance: a later one has a higher number.
-    pub incarnation: u64,
-}
-
 /// What a manifest says of a service.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Declaration {
@@ -112,18 +99,6 @@ pub struct Declaration {
     pub settings: Settings,
     /// Whom to tell when a sidecar refuses it.
     pub author: String,
-}
-
-/// How far a change has come when its call returns. The change itself is kept in both cases.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Settled {
-    /// Every follower that is there has adopted it.
-    Everywhere,
-    /// The time was over before that.
-    NotYet {
-        /// The followers that have not adopted it, by name.
-        waiting: Vec<String>,
-    },
 }
 
 /// Why a call came to nothing.

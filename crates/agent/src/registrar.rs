@@ -7,9 +7,9 @@
 
 use crate::act::News;
 use crate::observed::Fact;
-use crate::plane::{Declaration, Joined, Plane, PlaneError, Registration, Settled};
+use crate::plane::{Declaration, Joined, Plane, PlaneError};
 use api::Happening;
-use model::InstanceName;
+use model::{InstanceName, Registration, Settled};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

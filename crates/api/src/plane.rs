@@ -1,5 +1,6 @@
 //! What agents and people say to a control plane, and what it answers.
 
+use crate::VERSION;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +73,25 @@ pub struct Settled {
     pub waiting: Vec<String>,
 }
 
+impl From<model::Settled> for Settled {
+    fn from(settled: model::Settled) -> Settled {
+        let (settled, waiting) = match settled {
+            model::Settled::Everywhere => (true, Vec::new()),
+            model::Settled::NotYet { waiting } => (false, waiting),
+        };
+        Settled { version: VERSION, settled, waiting }
+    }
+}
+
+impl From<Settled> for model::Settled {
+    fn from(Settled { settled, waiting, .. }: Settled) -> model::Settled {
+        match settled {
+            true => model::Settled::Everywhere,
+            false => model::Settled::NotYet { waiting },
+        }
+    }
+}
+
 /// All that an agent runs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct List {
@@ -92,6 +112,17 @@ pub struct ListedInstance {
     pub address: String,
     /// Which process of this name: a later one has a higher number.
     pub incarnation: u64,
+}
+
+impl From<model::Registration> for ListedInstance {
+    fn from(instance: model::Registration) -> ListedInstance {
+        ListedInstance {
+            name: instance.name.to_string(),
+            service: instance.service.to_string(),
+            address: instance.address.to_string(),
+            incarnation: instance.incarnation,
+        }
+    }
 }
 
 /// A list was taken over, but for what is refused.

@@ -13,4 +13,4 @@ mod secret;
 pub mod store;
 
 pub use events::Tell;
-pub use plane::{OpenError, Options, Plane, Settled};
+pub use plane::{OpenError, Options, Plane};

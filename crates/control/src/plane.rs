@@ -9,7 +9,7 @@ use crate::registry::{Command, Rules, Token};
 use crate::secret;
 use crate::store::{Embedded, Store, StoreError};
 use api::{Happening, Query, rfc3339};
-use model::{AgentName, InstanceName, Moment, ServiceName};
+use model::{AgentName, InstanceName, Moment, ServiceName, Settled};
 use net::admin::{Request, Response};
 use net::clock::{Clock, unix_millis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,18 +81,6 @@ pub enum OpenError {
     /// What it keeps cannot be read, or its process is not the only one.
     #[error("{0}; if another control plane is meant, give it another --state-dir")]
     Store(#[from] StoreError),
-}
-
-/// How far followers are with a change.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Settled {
-    /// All who were there have it.
-    Everywhere,
-    /// These do not have it yet, by name.
-    NotYet {
-        /// The followers.
-        waiting: Vec<String>,
-    },
 }
 
 /// A control plane. Copies are the same one.
@@ -248,7 +236,7 @@ impl Plane {
             () = serve::stopped(&mut stopping) => Settled::NotYet { waiting: Vec::new() },
             arrived = self.0.hub.arrived(kind, name, within) => match arrived {
                 Ok(()) => Settled::Everywhere,
-                Err(waiting) => Settled::not_yet(&waiting),
+                Err(waiting) => not_yet(&waiting),
             },
         }
     }
@@ -267,7 +255,7 @@ impl Plane {
             () = serve::stopped(&mut stopping) => Settled::NotYet { waiting: Vec::new() },
             over = tokio::time::timeout(within, over) => match over {
                 Ok(()) => Settled::Everywhere,
-                Err(_) => Settled::not_yet(&self.0.hub.having(kind, name)),
+                Err(_) => not_yet(&self.0.hub.having(kind, name)),
             },
         }
     }
@@ -377,24 +365,12 @@ impl Plane {
     }
 }
 
-impl Settled {
-    fn not_yet(waiting: &[Arc<str>]) -> Settled {
-        if waiting.is_empty() {
-            return Settled::Everywhere;
-        }
-        Settled::NotYet { waiting: waiting.iter().map(ToString::to_string).collect() }
+/// What is known of a change when the time for it is over. Whoever was missing may have gone meanwhile.
+fn not_yet(waiting: &[Arc<str>]) -> Settled {
+    if waiting.is_empty() {
+        return Settled::Everywhere;
     }
-
-    /// Both.
-    fn and(self, other: Settled) -> Settled {
-        match (self, other) {
-            (Settled::Everywhere, other) | (other, Settled::Everywhere) => other,
-            (Settled::NotYet { waiting: one }, Settled::NotYet { waiting: two }) => {
-                let all: BTreeSet<String> = one.into_iter().chain(two).collect();
-                Settled::NotYet { waiting: all.into_iter().collect() }
-            }
-        }
-    }
+    Settled::NotYet { waiting: waiting.iter().map(ToString::to_string).collect() }
 }
 
 impl Shared {

@@ -26,7 +26,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, Done, Owner, Refused, Registration};
+pub use command::{Command, Done, Owner, Refused};
 pub use damp::Grace;
 pub use event::Event;
 pub use keys::{Admission, Agent, Credential, Hash, Shown, Token};
@@ -34,7 +34,7 @@ pub use record::{Change, Declared, Instance, Key, Record, Tombstone};
 
 use damp::{Losses, Verdict};
 use keys::Keys;
-use model::{AgentName, InstanceName, Moment, ServiceName, Settings};
+use model::{AgentName, InstanceName, Moment, Registration, ServiceName, Settings};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -5,9 +5,9 @@
 //! it, and looks.
 
 use control::desk::{Audience, Desk, News};
-use control::registry::{Change, Command, Key, Owner, Registration, Registry, Rules};
+use control::registry::{Change, Command, Key, Owner, Registry, Rules};
 use control::store::{Embedded, Store};
-use model::{AgentName, InstanceName, ServiceName};
+use model::{AgentName, InstanceName, Registration, ServiceName};
 use net::clock::Clock;
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -3,8 +3,8 @@
 //! was kept, and time before the next wakeup changes nothing.
 #![allow(clippy::unwrap_used)]
 
-use control::registry::{Change, Command, Key, Outcome, Owner, Record, Registration, Registry, Rules};
-use model::{AgentName, InstanceName, Moment, ServiceName};
+use control::registry::{Change, Command, Key, Outcome, Owner, Record, Registry, Rules};
+use model::{AgentName, InstanceName, Moment, Registration, ServiceName};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

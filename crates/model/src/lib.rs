@@ -11,6 +11,7 @@ mod importance;
 mod manifest;
 mod name;
 mod reason;
+mod registration;
 pub mod scenario;
 mod settings;
 mod snapshot;
@@ -27,6 +28,7 @@ pub use manifest::{
 };
 pub use name::{AgentName, BadName, InstanceName, ServiceName};
 pub use reason::{Fault, Reason, Retryable};
+pub use registration::{Registration, Settled};
 pub use scenario::TimeOfDay;
 pub use settings::{
     Balancing, Bounds, Breaker, Ejection, Hedge, Limit, Preset, Rate, Retry, Settings, SlowStart, Timeouts,

@@ -1,12 +1,10 @@
 //! The control plane within `outrigger up`: on a thread of its own, and the agent speaks to it without a socket.
 
-use agent::plane::{
-    Answer, Declaration, Joined, More, OpenPlane, Plane, PlaneError, Registration, Seat, Settled,
-};
+use agent::plane::{Answer, Declaration, Joined, More, OpenPlane, Plane, PlaneError, Seat};
 use anyhow::Context as _;
 use control::desk::Failed;
-use control::registry::{Command, Done, Owner, Refused, Registration as Entry, Rules};
-use model::{AgentName, InstanceName};
+use control::registry::{Command, Done, Owner, Refused, Rules};
+use model::{AgentName, InstanceName, Registration, Settled};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
@@ -151,19 +149,7 @@ impl Own {
             Ok(_) | Err(Failed::Refused(Refused::NoInstance(_) | Refused::NameTaken { .. })) => {}
             Err(why) => return Err(error(why)),
         }
-        Ok(settled(self.plane.is_forgotten(&name, None, within).await))
-    }
-}
-
-fn entry(instance: Registration) -> Entry {
-    let Registration { name, service, address, incarnation } = instance;
-    Entry { name, service, address, incarnation }
-}
-
-fn settled(settled: control::Settled) -> Settled {
-    match settled {
-        control::Settled::Everywhere => Settled::Everywhere,
-        control::Settled::NotYet { waiting } => Settled::NotYet { waiting },
+        Ok(self.plane.is_forgotten(&name, None, within).await)
     }
 }
 
@@ -191,9 +177,8 @@ impl Plane for Own {
     fn register(&self, instance: Registration, within: Duration) -> Answer<'_, Settled> {
         Box::pin(async move {
             let (name, service) = (instance.name.clone(), instance.service.clone());
-            let instance = entry(instance);
             self.ask(Command::Register { owner: self.owner.clone(), instance }).await?;
-            Ok(settled(self.plane.is_known(&service, &name, within).await))
+            Ok(self.plane.is_known(&service, &name, within).await)
         })
     }
 
@@ -203,8 +188,7 @@ impl Plane for Own {
 
     fn list(&self, all: Vec<Registration>) -> Answer<'_, Vec<(InstanceName, String)>> {
         Box::pin(async move {
-            let instances = all.into_iter().map(entry).collect();
-            let done = self.ask(Command::List { owner: self.owner.clone(), instances }).await?;
+            let done = self.ask(Command::List { owner: self.owner.clone(), instances: all }).await?;
             let refused = if let Done::Listed(refused) = done { refused } else { Vec::new() };
             Ok(refused.into_iter().map(|(name, why)| (name, why.to_string())).collect())
         })

@@ -2,7 +2,7 @@
 
 use super::{Note, Observed, PlaneState, Rotation, Unit};
 use crate::desired::Desired;
-use crate::plane::Settled;
+use model::Settled;
 
 impl Observed {
     pub(super) fn on_joined(&mut self) {

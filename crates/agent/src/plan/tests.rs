@@ -6,7 +6,7 @@ use crate::desired::tests::{environment, service};
 use crate::desired::{Liveness, Probe};
 use crate::exit::Exit;
 use crate::observed::{Ended, Fact, PlaneState};
-use crate::plane::Settled;
+use model::Settled;
 
 mod change;
 

@@ -3,10 +3,10 @@
 //! What is learnt of it is kept in the agent's folder: its credential, so that a restart needs no new token, and where
 //! sidecars find it, so that a restart while it is away can begin with what is known.
 
-use super::{Answer, Declaration, Joined, Plane, PlaneError, Registration, Seat, Settled};
+use super::{Answer, Declaration, Joined, Plane, PlaneError, Seat};
 use crate::ask::{Request, exchange};
 use api::{Ask, Unanswered, ask};
-use model::{AgentName, InstanceName};
+use model::{AgentName, InstanceName, Registration, Settled};
 use std::cell::RefCell;
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -164,13 +164,6 @@ fn refused(status: u16, problem: api::Problem) -> PlaneError {
     }
 }
 
-fn settled(settled: api::Settled) -> Settled {
-    match settled.settled {
-        true => Settled::Everywhere,
-        false => Settled::NotYet { waiting: settled.waiting },
-    }
-}
-
 impl Plane for Remote {
     fn join(&self) -> Answer<'_, Joined> {
         Box::pin(self.introduce())
@@ -184,7 +177,7 @@ impl Plane for Remote {
             incarnation: instance.incarnation,
         };
         let ask = ask::register(self.agent(), instance.name.as_str(), &said, within);
-        Box::pin(async move { self.say(ask, Ask::read).await.map(settled) })
+        Box::pin(async move { self.say(ask, Ask::read).await.map(Into::into) })
     }
 
     fn deregister(&self, name: InstanceName, within: Duration) -> Answer<'_, Settled> {
@@ -195,19 +188,13 @@ impl Plane for Remote {
                 Err(PlaneError::Refused { word, .. }) if word == "no-instance" || word == "name-taken" => {
                     Ok(Settled::Everywhere)
                 }
-                answer => answer.map(settled),
+                answer => answer.map(Into::into),
             }
         })
     }
 
     fn list(&self, all: Vec<Registration>) -> Answer<'_, Vec<(InstanceName, String)>> {
-        let listed = |instance: Registration| api::ListedInstance {
-            name: instance.name.to_string(),
-            service: instance.service.to_string(),
-            address: instance.address.to_string(),
-            incarnation: instance.incarnation,
-        };
-        let instances = all.into_iter().map(listed).collect();
+        let instances = all.into_iter().map(Into::into).collect();
         let ask = ask::list(self.agent(), &api::List { session: self.session, instances });
         let name =
             |refused: api::RefusedInstance| Some((InstanceName::new(&refused.name).ok()?, refused.text));

@@ -3,9 +3,9 @@
 use super::{INSTANCES, SERVICES, nanos};
 use control::delivery::{Hub, Publisher, serve};
 use control::desk::Desk;
-use control::registry::{Command, Owner, Registration, Rules};
+use control::registry::{Command, Owner, Rules};
 use control::store::Embedded;
-use model::{AgentName, Preset, ServiceName};
+use model::{AgentName, Preset, Registration, ServiceName};
 use net::clock::Clock;
 use std::net::SocketAddr;
 use std::process::Stdio;

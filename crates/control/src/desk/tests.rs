@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::registry::{Owner, Record, Registration};
+use crate::registry::{Owner, Record};
 use crate::store::Memory;
-use model::{AgentName, ServiceName};
+use model::{AgentName, Registration, ServiceName};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 

@@ -3,15 +3,13 @@
 use super::Plane;
 use super::answer::{Answer, bad, body, failed, heard, no_randomness, problem, service_name, settled, shown};
 use crate::desk::Failed;
-use crate::registry::{
-    Admission, Command, Done, LEASE_BOUNDS, Owner, Refused, Registration, Registry, Shown,
-};
+use crate::registry::{Admission, Command, Done, LEASE_BOUNDS, Owner, Refused, Registry, Shown};
 use crate::secret;
 use api::{
     Declarations, Join, Joined, List, Listed, ListedInstance, Op, Query, RefusedInstance, VERSION, Word,
     encode,
 };
-use model::{AgentName, InstanceName, ServiceName};
+use model::{AgentName, InstanceName, Registration, ServiceName};
 use net::admin::{Request, Response};
 use net::clock::unix_millis;
 use std::collections::BTreeSet;

@@ -1,11 +1,11 @@
 //! The answers of the API. Who may ask what stands in the table of `api`; it is checked here, once, for every route.
 
-use super::{Plane, Settled, agents, change, view};
+use super::{Plane, agents, change, view};
 use crate::desk::Failed;
 use crate::registry::{Command, Refused, Registry};
 use crate::secret::{Shown, read};
 use api::{Found, Op, Problem, Query, Served, TokenWish, VERSION, Who, encode, rfc3339};
-use model::{AgentName, ServiceName};
+use model::{AgentName, ServiceName, Settled};
 use net::admin::{Request, Response};
 use net::clock::unix_millis;
 use std::collections::BTreeSet;
@@ -149,9 +149,7 @@ pub(super) fn heard() -> Response {
 }
 
 pub(super) fn settled(how: Settled) -> Response {
-    let settled = how == Settled::Everywhere;
-    let waiting = if let Settled::NotYet { waiting } = how { waiting } else { Vec::new() };
-    Response::json(200, encode(&api::Settled { version: VERSION, settled, waiting }))
+    Response::json(200, encode(&api::Settled::from(how)))
 }
 
 async fn sync(plane: &Plane) -> Answer<Response> {

@@ -2,11 +2,11 @@
 //!
 //! What a folder declared before and does not name any more is withdrawn. What others declared is left alone.
 
+use super::Plane;
 use super::answer::{Answer, bad, body, failed, problem};
-use super::{Plane, Settled};
 use crate::registry::{Command, Registry};
 use api::{Operation, OperationState, Progress, VERSION, Wanted, encode, rfc3339};
-use model::{Difference, Environment, ServiceKind, ServiceName, Settings, fingerprint};
+use model::{Difference, Environment, ServiceKind, ServiceName, Settings, Settled, fingerprint};
 use net::admin::{Request, Response};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};

@@ -1,8 +1,7 @@
 //! What somebody asks of the registry, and what it says back.
 
 use super::keys::{self, Admission, Token};
-use model::{AgentName, InstanceName, ServiceName, Settings};
-use std::net::SocketAddr;
+use model::{AgentName, InstanceName, Registration, ServiceName, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,19 +80,6 @@ pub enum Command {
         /// Which.
         service: ServiceName,
     },
-}
-
-/// An instance as its agent describes it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Registration {
-    /// Its name, unique in the environment.
-    pub name: InstanceName,
-    /// Whose instance it is.
-    pub service: ServiceName,
-    /// Where callers connect: its sidecar's inbound side.
-    pub address: SocketAddr,
-    /// Which process of this name: a later one has a higher number.
-    pub incarnation: u64,
 }
 
 /// A command that was carried out.

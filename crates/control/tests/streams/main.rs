@@ -5,10 +5,10 @@ mod follower;
 
 use control::delivery::{Hub, Publisher, Trouble, serve};
 use control::desk::Desk;
-use control::registry::{Command, Owner, Registration, Rules};
+use control::registry::{Command, Owner, Rules};
 use control::store::Memory;
 use follower::Follower;
-use model::{AgentName, Preset, ServiceName};
+use model::{AgentName, Preset, Registration, ServiceName};
 use net::clock::Clock;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -3,9 +3,9 @@
 use crate::harness::any_port;
 use control::delivery::{Hub, Publisher, Trouble, serve};
 use control::desk::Desk;
-use control::registry::{Command, Owner, Registration, Rules};
+use control::registry::{Command, Owner, Rules};
 use control::store::Memory;
-use model::{AgentName, InstanceName, ServiceName, Settings};
+use model::{AgentName, InstanceName, Registration, ServiceName, Settings};
 use net::clock::Clock;
 use std::net::SocketAddr;
 use std::sync::Arc;
