@@ -128,9 +128,26 @@ impl Desk {
     /// # Errors
     /// [`Failed`] says why not.
     pub async fn ask(&self, command: Command) -> Result<Done, Failed> {
+        self.order(command)?.await.map_err(|_| Failed::Closed)?
+    }
+
+    /// Carries out all of `commands`, together where there is room in a batch, so that they are written in one go.
+    ///
+    /// # Errors
+    /// The first [`Failed`], in their order. The others are carried out all the same.
+    pub async fn ask_all(&self, commands: impl IntoIterator<Item = Command>) -> Result<(), Failed> {
+        let asked: Result<Vec<_>, Failed> = commands.into_iter().map(|command| self.order(command)).collect();
+        let mut all = Ok(());
+        for answered in asked? {
+            all = all.and(answered.await.unwrap_or(Err(Failed::Closed)).map(|_| ()));
+        }
+        all
+    }
+
+    fn order(&self, command: Command) -> Result<oneshot::Receiver<Result<Done, Failed>>, Failed> {
         let (answer, answered) = oneshot::channel();
         self.orders.send(Order::Ask(command, answer)).map_err(|_| Failed::Closed)?;
-        answered.await.map_err(|_| Failed::Closed)?
+        Ok(answered)
     }
 
     /// What `read` sees in the registry. It delays every answer, so it must be quick.

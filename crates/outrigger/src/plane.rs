@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
 
 /// The name of the agent that has its control plane in its own process.
 const OWN: &str = "up";
@@ -205,17 +204,12 @@ impl Plane for Own {
 
     fn declare(&self, services: Vec<Declaration>) -> Answer<'_, ()> {
         Box::pin(async move {
-            // All at once, so that they are written in one go.
-            let mut answers = JoinSet::new();
-            for Declaration { service, settings, author } in services {
-                let command = Command::Declare { service, settings: Box::new(settings), author };
-                let desk = self.plane.desk().clone();
-                answers.spawn(async move { desk.ask(command).await });
-            }
-            while let Some(answer) = answers.join_next().await {
-                answer.unwrap_or(Err(Failed::Closed)).map_err(error)?;
-            }
-            Ok(())
+            let declare = |Declaration { service, settings, author }: Declaration| Command::Declare {
+                service,
+                settings: Box::new(settings),
+                author,
+            };
+            self.plane.desk().ask_all(services.into_iter().map(declare)).await.map_err(error)
         })
     }
 }

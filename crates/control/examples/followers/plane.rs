@@ -53,21 +53,12 @@ pub(crate) async fn serve_orders() {
 
 /// Declares all services and registers all instances.
 async fn fill(desk: &Desk) {
-    let mut writing = Vec::new();
-    for number in 0..SERVICES {
+    let commands = (0..SERVICES).flat_map(|number| {
         let (settings, author) = (Box::new(Preset::Default.settings()), "ada".to_owned());
         let declare = Command::Declare { service: service(number), settings, author };
-        let desk = desk.clone();
-        writing.push(tokio::spawn(async move {
-            desk.ask(declare).await.unwrap();
-            for instance in 1..=INSTANCES {
-                desk.ask(register(number, instance, 1)).await.unwrap();
-            }
-        }));
-    }
-    for writing in writing {
-        writing.await.unwrap();
-    }
+        std::iter::once(declare).chain((1..=INSTANCES).map(move |instance| register(number, instance, 1)))
+    });
+    desk.ask_all(commands).await.unwrap();
 }
 
 /// An instance whose address says which change it was: the last three bytes of its address are its number.

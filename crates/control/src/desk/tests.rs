@@ -102,27 +102,32 @@ async fn what_arrives_together_is_written_together() {
     let (desk, worker) = Desk::open(store.clone(), Rules::default(), Ear(tell), Clock::start()).unwrap();
     // While the desk is held up here, a hundred registrations arrive.
     let (release, gate) = mpsc::channel::<()>();
-    let busy = tokio::spawn({
-        let desk = desk.clone();
-        async move { desk.look(move |_| gate.recv().is_ok()).await }
-    });
-    let asking: Vec<_> = (1..=100)
-        .map(|number| {
-            let (answer, answered) = oneshot::channel();
-            desk.orders.send(Order::Ask(register(number), answer)).unwrap();
-            answered
-        })
-        .collect();
-    release.send(()).unwrap();
-    assert_eq!(busy.await.unwrap(), Ok(true));
-    for answered in asking {
-        assert_eq!(answered.await.unwrap(), Ok(Done::Changed));
-    }
+    let done = tokio::join!(
+        biased;
+        desk.look(move |_| gate.recv().is_ok()),
+        desk.ask_all((1..=100).map(register)),
+        async { release.send(()).unwrap() },
+    );
+    assert_eq!(done, (Ok(true), Ok(()), ()));
     let commits = store.commits.lock().unwrap().clone();
     assert_eq!(commits.iter().sum::<usize>(), 101);
-    assert!(commits.len() <= 3, "{commits:?}");
+    assert!(commits.len() <= 2, "{commits:?}");
     desk.close();
     worker.join();
+}
+
+#[tokio::test]
+async fn one_of_many_that_is_refused_keeps_none_of_the_others_back() {
+    let (tell, _heard) = mpsc::channel();
+    let (desk, worker) = Desk::open(Moody::default(), Rules::default(), Ear(tell), Clock::start()).unwrap();
+    let twice = Command::Withdraw { service: ServiceName::new("nobody").unwrap() };
+    let refused = desk.ask_all([register(1), twice.clone(), register(2), twice, register(3)]).await;
+    let why = Refused::NoService(ServiceName::new("nobody").unwrap());
+    assert_eq!(refused, Err(Failed::Refused(why)));
+    assert_eq!(desk.look(|registry| registry.instances().count()).await, Ok(3));
+    desk.close();
+    worker.join();
+    assert_eq!(desk.ask_all([register(4)]).await, Err(Failed::Closed));
 }
 
 #[tokio::test]

@@ -15,7 +15,6 @@ use net::clock::unix_millis;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
-use tokio::task::JoinSet;
 
 type Services = BTreeSet<ServiceName>;
 
@@ -180,16 +179,7 @@ async fn declare(
     }
     // An earlier run has nothing to say any more.
     plane.ask(Command::Beat { owner: Owner { agent, session }, lease: None }).await?;
-    // All at once, so that they are written at once.
-    let mut asked = JoinSet::new();
-    for command in commands {
-        let desk = plane.desk().clone();
-        asked.spawn(async move { desk.ask(command).await });
-    }
-    while let Some(done) = asked.join_next().await {
-        let done = done.unwrap_or(Err(Failed::Closed));
-        done.map_err(|why| failed(&why))?;
-    }
+    plane.desk().ask_all(commands).await.map_err(|why| failed(&why))?;
     Ok(heard())
 }
 
