@@ -2,7 +2,7 @@
 //!
 //! The agent owns this trait and does not depend on the control plane: the binary puts the two together. Each call is
 //! one message, made within a task of its own, so that none keeps the agent's loop waiting. None is tried again here:
-//! that is the caller's decision, and [`PlaneError::is_lasting`] says whether it is of any use.
+//! that is the caller's decision, and [`PlaneError`] says what it is of use to try.
 
 use api::Happening;
 use model::{InstanceName, Registration, ServiceName, Settings, Settled};
@@ -124,11 +124,4 @@ pub enum PlaneError {
         /// Why, and what to do, in a sentence.
         text: String,
     },
-}
-
-impl PlaneError {
-    /// Whether trying the same again is of no use before somebody has done something about it.
-    pub const fn is_lasting(&self) -> bool {
-        matches!(self, PlaneError::Refused { .. })
-    }
 }

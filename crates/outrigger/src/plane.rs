@@ -155,7 +155,7 @@ impl Own {
 fn error(why: Failed) -> PlaneError {
     match why {
         Failed::Refused(Refused::Stale { known, .. }) => PlaneError::Stale { known: Some(known) },
-        Failed::Refused(why) => PlaneError::Refused { word: "refused".into(), text: why.to_string() },
+        Failed::Refused(why) => PlaneError::Refused { word: why.word().into(), text: why.to_string() },
         Failed::Store(_) | Failed::Closed => PlaneError::Away(why.to_string()),
     }
 }
@@ -211,5 +211,21 @@ impl Plane for Own {
             };
             self.plane.desk().ask_all(services.into_iter().map(declare)).await.map_err(error)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_called_what_it_is_called_everywhere() {
+        let (name, by) = (InstanceName::new("a-1").unwrap(), AgentName::new("b").unwrap());
+        let PlaneError::Refused { word, text } = error(Refused::NameTaken { name, by }.into()) else {
+            panic!("no refusal")
+        };
+        assert_eq!(word, "name-taken");
+        assert!(text.contains("agent b runs an instance a-1 already"), "{text}");
     }
 }

@@ -111,16 +111,20 @@ async fn a_credential_that_is_not_good_any_more_gives_way_to_the_token() {
     assert_eq!(play.asked().1.as_deref(), Some("token-1"));
 }
 
+fn is_refused(error: &PlaneError) -> bool {
+    matches!(error, PlaneError::Refused { .. })
+}
+
 #[tokio::test]
 async fn without_a_good_token_the_way_out_is_told() {
     let play =
         Play::begin(vec![(401, r#"{"version":1,"problem":"not-identified","text":"unknown token"}"#)]).await;
     let error = play.seat(None).plane.join().await.unwrap_err();
-    assert!(error.is_lasting() && error.to_string().contains("--join-token-file"), "{error}");
+    assert!(is_refused(&error) && error.to_string().contains("--join-token-file"), "{error}");
     let error = play.seat(Some("")).plane.join().await.unwrap_err();
-    assert!(error.is_lasting() && error.to_string().contains("no join token in"), "{error}");
+    assert!(is_refused(&error) && error.to_string().contains("no join token in"), "{error}");
     let error = play.seat(Some("wrong")).plane.join().await.unwrap_err();
-    assert!(error.is_lasting() && error.to_string() == "unknown token", "{error}");
+    assert!(is_refused(&error) && error.to_string() == "unknown token", "{error}");
 }
 
 #[tokio::test]
