@@ -13,9 +13,6 @@ pub struct Join {
     /// How long its lease is to last, in milliseconds; left out: as the control plane says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_ms: Option<u64>,
-    /// Where the agent's own API answers, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api: Option<String>,
 }
 
 /// An agent has joined.
@@ -284,9 +281,6 @@ pub struct Agent {
     pub instances: u64,
     /// The services that it may register instances of; empty: of any.
     pub services: Vec<String>,
-    /// Where its own API answers, if it said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api: Option<String>,
 }
 
 /// Whether an agent was heard of within its lease.

@@ -9,10 +9,10 @@ use crate::registry::{Command, Rules, Token};
 use crate::secret;
 use crate::store::{Embedded, Store, StoreError};
 use api::{Happening, Query, rfc3339};
-use model::{AgentName, InstanceName, Moment, ServiceName, Settled};
+use model::{InstanceName, Moment, ServiceName, Settled};
 use net::admin::{Request, Response};
 use net::clock::{Clock, unix_millis};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -104,8 +104,6 @@ struct Shared {
     events: Arc<Events>,
     api: OnceLock<SocketAddr>,
     delivery: OnceLock<SocketAddr>,
-    /// Where agents said that their own API answers. Agents are bounded, and so is this.
-    apis: Mutex<BTreeMap<AgentName, String>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -154,7 +152,6 @@ impl Plane {
             events,
             api: OnceLock::new(),
             delivery: OnceLock::new(),
-            apis: Mutex::default(),
             stopping: watch::Sender::new(false),
         })))
     }
@@ -371,12 +368,6 @@ fn not_yet(waiting: &[Arc<str>]) -> Settled {
         return Settled::Everywhere;
     }
     Settled::NotYet { waiting: waiting.iter().map(ToString::to_string).collect() }
-}
-
-impl Shared {
-    fn apis(&self) -> BTreeMap<AgentName, String> {
-        self.apis.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 /// Makes the folder where there is none, for its owner only.

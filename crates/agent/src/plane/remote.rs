@@ -90,7 +90,7 @@ impl Remote {
 
     /// Joins with the credential, or where there is none that is good, with the token.
     async fn introduce(&self) -> Result<Joined, PlaneError> {
-        let join = api::Join { session: self.session, lease_ms: None, api: None };
+        let join = api::Join { session: self.session, lease_ms: None };
         let ask = ask::join(self.agent(), &join);
         let credential = self.credential.borrow().clone();
         let mut refused = None;

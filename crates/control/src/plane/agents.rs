@@ -13,7 +13,6 @@ use model::{AgentName, InstanceName, Registration, ServiceName};
 use net::admin::{Request, Response};
 use net::clock::unix_millis;
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 type Services = BTreeSet<ServiceName>;
@@ -47,7 +46,7 @@ pub(super) async fn carry_out(
 }
 
 async fn join(plane: &Plane, agent: AgentName, request: &Request) -> Answer<Response> {
-    let Join { session, lease_ms, api } = body(request)?;
+    let Join { session, lease_ms } = body(request)?;
     let delivery = plane.0.delivery.get().ok_or_else(|| {
         problem(503, "starting", "sidecars cannot follow yet: join again in a moment".to_owned())
     })?;
@@ -64,7 +63,7 @@ async fn join(plane: &Plane, agent: AgentName, request: &Request) -> Answer<Resp
         }
     };
     let lease = lease_ms.map(Duration::from_millis);
-    let owner = Owner { agent: agent.clone(), session };
+    let owner = Owner { agent, session };
     let admitted =
         plane.desk().ask(Command::Admit(Admission { owner, lease, shown, wall: unix_millis() })).await;
     if let Err(why) = admitted {
@@ -72,13 +71,6 @@ async fn join(plane: &Plane, agent: AgentName, request: &Request) -> Answer<Resp
             plane.0.events.refused(Op::Join, &why.to_string());
         }
         return Err(failed(&why));
-    }
-    {
-        let mut apis = plane.0.apis.lock().unwrap_or_else(PoisonError::into_inner);
-        match api {
-            Some(api) => apis.insert(agent, api.chars().take(200).collect()),
-            None => apis.remove(&agent),
-        };
     }
     let (least, most) = LEASE_BOUNDS;
     let lease = lease.unwrap_or(plane.0.rules.lease).clamp(least, most);

@@ -120,10 +120,7 @@ async fn carry_out(
         }
         Op::Events => Ok(Response::json(200, encode(&plane.happened(query).await))),
         Op::Sync => sync(plane).await,
-        Op::Agents => {
-            let apis = shared.apis();
-            plane.look_json(move |registry| encode(&view::agents(registry, &apis))).await
-        }
+        Op::Agents => plane.look_json(|registry| encode(&view::agents(registry))).await,
         Op::Tokens => plane.look_json(|registry| encode(&view::tokens(registry, unix_millis()))).await,
         Op::Mint => mint(plane, request).await,
         Op::Revoke => {

@@ -9,7 +9,7 @@ use api::{
     Agent, AgentState, Agents, Contested, Environment, EnvironmentState, Instance, InstanceState, Instances,
     Refusal, RefusedBy, Service, Services, Sidecar, SidecarState, Sync, Tokens, VERSION, rfc3339,
 };
-use model::{AgentName, Moment, ServiceName};
+use model::{Moment, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -160,7 +160,7 @@ fn contested(registry: &Registry, (kind, name, refusals): (Kind, Arc<str>, Refus
 }
 
 /// The agents that are known.
-pub(super) fn agents(registry: &Registry, apis: &BTreeMap<AgentName, String>) -> Agents {
+pub(super) fn agents(registry: &Registry) -> Agents {
     let agent = |known: crate::registry::Agent<'_>| Agent {
         name: known.name.to_string(),
         state: match (known.alive, known.instances) {
@@ -170,7 +170,6 @@ pub(super) fn agents(registry: &Registry, apis: &BTreeMap<AgentName, String>) ->
         },
         instances: known.instances as u64,
         services: known.services.map(names).unwrap_or_default(),
-        api: apis.get(known.name).cloned(),
     };
     Agents { version: VERSION, agents: registry.agents().map(agent).collect() }
 }
