@@ -13,8 +13,9 @@ use crate::logs::Show;
 use crate::observed::Ended;
 use crate::plane::Declaration;
 use crate::ports::{self, NoPort};
+use crate::serve::problem;
 use crate::tree::{self, Id, RUN};
-use api::{Happening, Op, Plan, Problem, Wanted, decode, encode};
+use api::{Happening, Op, Plan, Wanted, decode, encode};
 use model::{
     Difference, Edge, Effect, Environment, EnvironmentService, Run, ServiceManifest, ServiceName, fingerprint,
 };
@@ -301,10 +302,6 @@ fn compared<'a>(agent: &'a Agent, wish: &Wish) -> Result<(&'a Books, Difference)
         *restarts.entry(service.name.clone()).or_default() += 1;
     }
     Ok((books, books.difference(&wish.after, &restarts)))
-}
-
-fn problem(status: u16, problem: &str, text: String) -> Response {
-    Response::json(status, encode(&Problem::new(problem, text)))
 }
 
 /// Builds, and adopts.

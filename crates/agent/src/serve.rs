@@ -139,6 +139,7 @@ fn unknown_name(agent: &RefCell<Agent>, name: &str) -> Response {
     problem(404, "unknown-name", format!("no service or instance is called {name}; the services are {known}"))
 }
 
-fn problem(status: u16, problem: &str, text: String) -> Response {
+/// Why a request is not answered.
+pub(crate) fn problem(status: u16, problem: &str, text: String) -> Response {
     Response::json(status, encode(&Problem::new(problem, text)))
 }
