@@ -394,7 +394,7 @@ impl From<&Trouble> for Happening {
     fn from(trouble: &Trouble) -> Happening {
         match trouble {
             Trouble::Refused { kind, name, follower, why, withdrawn } => {
-                let what = view::word(*kind);
+                let what = kind.word();
                 let then = if *withdrawn { "; the last good one is served in its place" } else { "" };
                 Happening {
                     kind: "resource-refused".into(),

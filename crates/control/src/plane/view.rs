@@ -16,15 +16,6 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use wire::xds::Kind;
 
-/// A type of resources in one word.
-pub(super) const fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Service => "service",
-        Kind::Policy => "policy",
-        Kind::Endpoint => "endpoint",
-    }
-}
-
 /// The service that a resource is about: an endpoint's name is SERVICE/INSTANCE.
 pub(super) fn service_of(resource: &str) -> &str {
     resource.split_once('/').map_or(resource, |(service, _)| service)
@@ -134,7 +125,7 @@ fn sidecar(now: Moment, follower: Follower) -> Sidecar {
 
 fn refusal(refusal: &crate::delivery::Refusal) -> Refusal {
     Refusal {
-        kind: word(refusal.kind).into(),
+        kind: refusal.kind.word().into(),
         name: refusal.name.to_string(),
         version: version_text(refusal.version),
         why: refusal.why.clone(),
@@ -149,7 +140,7 @@ fn contested(registry: &Registry, (kind, name, refusals): (Kind, Arc<str>, Refus
         why: by.why.clone(),
     };
     Contested {
-        kind: word(kind).into(),
+        kind: kind.word().into(),
         name: name.to_string(),
         version: version_text(refusals.version),
         author: author.unwrap_or_default(),
