@@ -10,6 +10,7 @@ use crate::observed::Fact;
 use crate::plane::{Declaration, Joined, Plane, PlaneError};
 use api::Happening;
 use model::{InstanceName, Registration, Settled};
+use net::back_off::BackOff;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,9 +23,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 const SLICE: Duration = Duration::from_secs(1);
 /// A registered instance counts as in rotation after this, whoever has not followed: callers that have may come.
 const SETTLE: Duration = Duration::from_secs(5);
-/// A plane that is away is asked again after this, then after twice as long, up to the longest: instances that
-/// appeared meanwhile are to be registered within a second of its return.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 /// What the plane refuses is offered again after this: whoever is in the way may have gone.
 const REFUSED: Duration = Duration::from_secs(5);
 /// How often all instances are listed.
@@ -154,20 +152,6 @@ fn later_than(known: u64) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(known.saturating_add(1))
 }
 
-/// Waits that become longer, each somewhere between half and all of what it could be.
-#[derive(Debug, Default)]
-struct Waits(u32);
-
-impl Waits {
-    async fn next(&mut self) {
-        let (first, longest) = BACK_OFF;
-        let full = first.saturating_mul(1 << self.0.min(16)).min(longest);
-        self.0 += 1;
-        let part = u32::try_from(net::random::seed() % 512).unwrap_or(0);
-        sleep(full / 2 + full * part / 1024).await;
-    }
-}
-
 impl Shared {
     fn want(&self, at: usize, wanted: Option<(u64, Registration)>) {
         self.wanted.borrow_mut()[at] = wanted;
@@ -252,11 +236,12 @@ impl Shared {
 
 /// Keeps the agent joined, for ever.
 async fn keep(shared: Rc<Shared>) {
-    let (mut first, mut told, mut waits) = (true, None::<String>, Waits::default());
+    let (mut first, mut told, mut back_off) = (true, None::<String>, BackOff::begin());
     loop {
         let error = match shared.introduce(first).await {
             Ok(joined) => {
-                (first, waits) = (false, Waits::default());
+                first = false;
+                back_off.reset();
                 let lease = joined.lease;
                 // Before the fact: what is planned with it needs to know where the plane is.
                 let _ = shared.news.send(News::Joined(joined)).await;
@@ -269,7 +254,7 @@ async fn keep(shared: Rc<Shared>) {
                 error
             }
             Err(error) => {
-                waits.next().await;
+                sleep(back_off.wait()).await;
                 error
             }
         };
@@ -322,7 +307,7 @@ async fn follow(shared: Rc<Shared>, at: usize, mut orders: watch::Receiver<Order
 
 /// Says what manifests say, until the plane has it or refuses it.
 async fn declare(shared: Rc<Shared>, services: Vec<Declaration>) {
-    let mut waits = Waits::default();
+    let mut back_off = BackOff::begin();
     loop {
         joined(&shared).await;
         match shared.plane.declare(services.clone()).await {
@@ -339,7 +324,7 @@ async fn declare(shared: Rc<Shared>, services: Vec<Declaration>) {
                 let _ = shared.news.send(News::Told(told)).await;
                 return;
             }
-            Err(error) => mend(&shared, &error, &mut waits).await,
+            Err(error) => mend(&shared, &error, &mut back_off).await,
         }
     }
 }
@@ -351,19 +336,19 @@ async fn joined(shared: &Shared) {
 }
 
 /// What a failed call means for the next one, which comes after a while.
-async fn mend(shared: &Shared, error: &PlaneError, waits: &mut Waits) {
+async fn mend(shared: &Shared, error: &PlaneError, back_off: &mut BackOff) {
     match error {
         PlaneError::Away(_) | PlaneError::NotJoined(_) => {
             shared.doubt.notify_one();
-            waits.next().await;
+            sleep(back_off.wait()).await;
         }
         PlaneError::Refused { .. } => sleep(REFUSED).await,
-        PlaneError::Stale { .. } => waits.next().await,
+        PlaneError::Stale { .. } => sleep(back_off.wait()).await,
     }
 }
 
 async fn register(shared: &Shared, at: usize, wish: u64) {
-    let (mut waits, mut deadline, mut failures) = (Waits::default(), None, 0u32);
+    let (mut back_off, mut deadline, mut failures) = (BackOff::begin(), None, 0u32);
     loop {
         joined(shared).await;
         let Some((_, registration)) = shared.wanted.borrow()[at].clone() else { return };
@@ -397,14 +382,14 @@ async fn register(shared: &Shared, at: usize, wish: u64) {
                     }
                     PlaneError::Away(_) | PlaneError::NotJoined(_) => {}
                 }
-                mend(shared, &error, &mut waits).await;
+                mend(shared, &error, &mut back_off).await;
             }
         }
     }
 }
 
 async fn deregister(shared: &Shared, at: usize, wish: u64, name: InstanceName, until: Instant) {
-    let mut waits = Waits::default();
+    let mut back_off = BackOff::begin();
     let mut told = false;
     loop {
         let left = until.saturating_duration_since(Instant::now());
@@ -427,7 +412,7 @@ async fn deregister(shared: &Shared, at: usize, wish: u64, name: InstanceName, u
             }
             Ok(Err(error)) => {
                 if !is_over || told {
-                    mend(shared, &error, &mut waits).await;
+                    mend(shared, &error, &mut back_off).await;
                 }
                 None
             }

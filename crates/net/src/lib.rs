@@ -3,6 +3,7 @@
 //! Nothing here knows a policy or a request's meaning: it is what the operating system gives, made safe to use.
 
 pub mod admin;
+pub mod back_off;
 pub mod bounded_file;
 pub mod clock;
 pub mod lifeline;

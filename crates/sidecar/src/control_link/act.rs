@@ -2,12 +2,12 @@
 //! requests that wait for a name; the file for the next start.
 
 use super::ask::{Question, WAITING};
-use super::back_off::BackOff;
 use super::connect::{Line, connect};
 use super::following::{Following, Standing};
 use super::{Control, keep};
 use crate::admin::Steering;
 use model::{Moment, ServiceName, Snapshot};
+use net::back_off::BackOff;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -261,14 +261,14 @@ impl Link {
 
 /// Follows the control plane for as long as it is polled.
 async fn follow(steering: Rc<Steering>, link: Rc<Link>) {
-    let mut back_off = BackOff::new(net::random::seed());
+    let mut back_off = BackOff::begin();
     loop {
         let why = match connect(&link.control).await {
             Ok(line) => converse(&steering, &link, line, &mut back_off).await,
             Err(why) => why,
         };
         link.on_lost(&why, steering.shared.clock.now());
-        tokio::time::sleep(back_off.next()).await;
+        tokio::time::sleep(back_off.wait()).await;
     }
 }
 

@@ -6,7 +6,6 @@
 
 mod act;
 pub(crate) mod ask;
-mod back_off;
 mod connect;
 pub(crate) mod following;
 mod keep;
