@@ -11,9 +11,10 @@ use crate::plane::{Declaration, Joined, Plane, PlaneError};
 use api::Happening;
 use model::{InstanceName, Registration, Settled};
 use net::back_off::BackOff;
+use net::clock::unix_millis;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, spawn_local};
@@ -148,8 +149,7 @@ impl Registrar {
 
 /// A number for a life: higher than all before it, also than those of earlier runs, whose clock was no later.
 fn later_than(known: u64) -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(known.saturating_add(1))
+    unix_millis().max(known.saturating_add(1))
 }
 
 impl Shared {

@@ -5,11 +5,12 @@ use anyhow::Context as _;
 use control::desk::Failed;
 use control::registry::{Command, Done, Owner, Refused, Rules};
 use model::{AgentName, InstanceName, Registration, Settled};
+use net::clock::unix_millis;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// The name of the agent that has its control plane in its own process.
@@ -47,9 +48,8 @@ fn begin(environment: String, folder: &Path) -> anyhow::Result<Seat> {
     let served = plane.clone();
     let thread = std::thread::Builder::new().name("control-plane".into());
     let thread = thread.spawn(move || serve(&served, listener, stopped))?;
-    let session = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let agent = AgentName::new(OWN).expect("two lower-case letters make a name");
-    let owner = Owner { agent, session: u64::try_from(session).unwrap_or(u64::MAX) };
+    let owner = Owner { agent, session: unix_millis() };
     let answers = plane.clone();
     let more: More = Rc::new(move |request| {
         let plane = answers.clone();

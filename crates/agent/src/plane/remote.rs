@@ -7,6 +7,7 @@ use super::{Answer, Declaration, Joined, Plane, PlaneError, Seat};
 use crate::ask::{Request, exchange};
 use api::{Ask, Unanswered, ask};
 use model::{AgentName, InstanceName, Registration, Settled};
+use net::clock::unix_millis;
 use std::cell::RefCell;
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -14,7 +15,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Beyond the time for which an answer may be held back: to connect, to be kept, to travel.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -56,9 +57,7 @@ impl Remote {
         let known = read_known(&options.folder);
         let credential = read_line(&options.folder.join(CREDENTIAL));
         let file = options.folder.join(CREDENTIAL);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let session = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        let remote = Remote { options, session, credential: RefCell::new(credential) };
+        let remote = Remote { options, session: unix_millis(), credential: RefCell::new(credential) };
         Seat { plane: Rc::new(remote), known, credential: Some(file), more: None, news: None, remark: None }
     }
 
