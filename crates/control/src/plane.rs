@@ -344,7 +344,7 @@ impl Plane {
         }
         let made = self.mint(BTreeSet::new(), None, None).await;
         let made = made.map_err(|why| io::Error::other(format!("no join token is made: {}", why.body)))?;
-        write_secret(&path, &made.token.unwrap_or_default())?;
+        net::private::write(&path, &format!("{}\n", made.token.unwrap_or_default()))?;
         Ok(path)
     }
 
@@ -375,19 +375,6 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|why| OpenError::Folder(path.to_owned(), why))
-}
-
-/// Writes a file that only its owner may read, whole or not at all.
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let beside = path.with_extension("new");
-    // One that was left by a start that failed has the rights that it has: it is not written into.
-    let _ = std::fs::remove_file(&beside);
-    let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&beside)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)
 }
 
 impl From<&Trouble> for Happening {

@@ -1,4 +1,5 @@
-//! Sockets, the process's clock and limits, files of lines, and a small HTTP server for loopback administration.
+//! Sockets, the process's clock and limits, files of lines and of secrets, and a small HTTP server for loopback
+//! administration.
 //!
 //! Nothing here knows a policy or a request's meaning: it is what the operating system gives, made safe to use.
 
@@ -9,6 +10,7 @@ pub mod clock;
 pub mod lifeline;
 pub mod limits;
 pub mod listen;
+pub mod private;
 pub mod random;
 pub mod wire;
 

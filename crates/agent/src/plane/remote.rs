@@ -10,9 +10,8 @@ use model::{AgentName, InstanceName, Registration, Settled};
 use net::clock::unix_millis;
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -141,7 +140,7 @@ impl Remote {
     fn keep(&self, name: &str, text: &str) -> Result<(), PlaneError> {
         let path = self.options.folder.join(name);
         // Without it the next start would need a token that may have been used up.
-        write_private(&path, text)
+        net::private::write(&path, text)
             .map_err(|why| PlaneError::Away(format!("{} cannot be written: {why}", path.display())))
     }
 }
@@ -241,20 +240,6 @@ fn read_known(folder: &Path) -> Option<Joined> {
         lease: Duration::from_millis(lines.next()?.parse().ok()?),
         credential: None,
     })
-}
-
-/// Replaces the file at `path` as a whole by one that only this user can read.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    // One that is left over may have other rights.
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
 }
 
 #[cfg(test)]
