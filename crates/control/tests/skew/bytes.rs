@@ -2,7 +2,7 @@
 
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -76,32 +76,18 @@ pub(crate) async fn read_request(message: &[u8]) -> Result<Request, Broken> {
     poll_fn(|cx| requests.poll(cx)).await.unwrap()
 }
 
-/// A connection to nowhere: it takes down what is said, and answers with `says`.
-struct Nowhere {
+/// What is said to nowhere is taken down, and answered with `says`.
+async fn nowhere(
+    request: hyper::Request<Body>,
     said: Arc<Mutex<Vec<u8>>>,
-    says: Vec<u8>,
-}
-
-impl tower_service::Service<hyper::Request<Body>> for Nowhere {
-    type Response = hyper::Response<Once>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    says: Bytes,
+) -> Result<hyper::Response<Once>, Infallible> {
+    let mut body = request.into_body();
+    while let Some(bytes) = piece(&mut body).await {
+        said.lock().unwrap().extend_from_slice(&bytes);
     }
-
-    fn call(&mut self, request: hyper::Request<Body>) -> Self::Future {
-        let (said, says) = (self.said.clone(), framed(&self.says));
-        Box::pin(async move {
-            let mut body = request.into_body();
-            while let Some(bytes) = piece(&mut body).await {
-                said.lock().unwrap().extend_from_slice(&bytes);
-            }
-            let response = hyper::Response::builder().header("content-type", "application/grpc");
-            Ok(response.body(Once(Some(says))).unwrap())
-        })
-    }
+    let response = hyper::Response::builder().header("content-type", "application/grpc");
+    Ok(response.body(Once(Some(says))).unwrap())
 }
 
 struct Say(Option<Request>);
@@ -117,8 +103,8 @@ impl Stream for Say {
 /// What a follower sends.
 pub(crate) async fn write_request(request: Request) -> Vec<u8> {
     let said = Arc::new(Mutex::new(Vec::new()));
-    let connection = Nowhere { said: said.clone(), says: Vec::new() };
-    let stream = pin!(grpc::follow(connection, "plane", Say(Some(request)))).await;
+    let send = |request| nowhere(request, said.clone(), framed(&[]));
+    let stream = pin!(grpc::follow(send, "plane", Say(Some(request)))).await;
     drop(stream);
     let mut said = said.lock().unwrap();
     take_message(&mut said).expect("a whole request")
@@ -126,7 +112,7 @@ pub(crate) async fn write_request(request: Request) -> Vec<u8> {
 
 /// What a follower reads.
 pub(crate) async fn read_update(message: &[u8]) -> Result<Update, Broken> {
-    let connection = Nowhere { said: Arc::default(), says: message.to_vec() };
-    let mut updates = grpc::follow(connection, "plane", Say(None)).await?;
+    let send = |request| nowhere(request, Arc::default(), framed(message));
+    let mut updates = grpc::follow(send, "plane", Say(None)).await?;
     updates.next().await.map(Option::unwrap)
 }

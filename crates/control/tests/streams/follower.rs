@@ -2,13 +2,10 @@
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use wire::xds::grpc::{self, Body, Broken, Updates};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use wire::xds::grpc::{self, Broken, UnboundedReceiverStream, Updates};
 use wire::xds::{Kind, Node, Request, Update};
 
 /// A stream to a control plane, and what came of it.
@@ -20,32 +17,6 @@ pub(crate) struct Follower {
     pub(crate) held: BTreeMap<(Kind, String), (Vec<u8>, String)>,
     /// Bytes of all requests, without the frames of the stream.
     pub(crate) said: usize,
-}
-
-struct Connection(hyper::client::conn::http2::SendRequest<Body>);
-
-impl tower_service::Service<hyper::Request<Body>> for Connection {
-    type Response = hyper::Response<hyper::body::Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = hyper::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: hyper::Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
-    }
-}
-
-struct Requests(UnboundedReceiver<Request>);
-
-impl grpc::Stream for Requests {
-    type Item = Request;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Request>> {
-        self.0.poll_recv(cx)
-    }
 }
 
 impl Follower {
@@ -66,11 +37,13 @@ impl Follower {
         stream.set_nodelay(true).map_err(|why| broken(&why))?;
         let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
         http2.initial_stream_window_size(window).initial_connection_window_size(window.max(65_535));
-        let (sender, connection) = http2.handshake(TokioIo::new(stream)).await.map_err(|why| broken(&why))?;
+        let (mut sender, connection) =
+            http2.handshake(TokioIo::new(stream)).await.map_err(|why| broken(&why))?;
         tokio::spawn(connection);
         let (say, said) = unbounded_channel();
-        let updates =
-            grpc::follow_as(Connection(sender), &address.to_string(), credential, Requests(said)).await?;
+        let said = UnboundedReceiverStream::new(said);
+        let send = move |request| sender.send_request(request);
+        let updates = grpc::follow_as(send, &address.to_string(), credential, said).await?;
         Ok(Follower { say, updates, name: name.to_owned(), held: BTreeMap::new(), said: 0 })
     }
 

@@ -1,17 +1,14 @@
 //! The way to a control plane: one connection of HTTP/2, one stream on it.
 
 use super::Control;
-use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::client::conn::http2::Builder;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use wire::xds::Request;
-use wire::xds::grpc::{self, Body, Broken, Updates};
+use wire::xds::grpc::{self, Broken, UnboundedReceiverStream, Updates};
 
 /// From the first packet to the head of the answer; a control plane that takes longer is as good as none.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -44,13 +41,14 @@ async fn begin(control: &Control) -> Result<Line, Broken> {
         .keep_alive_timeout(KEEP_ALIVE)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW);
-    let (sender, connection) = http2.handshake(TokioIo::new(stream)).await.map_err(|why| broken(&why))?;
+    let (mut sender, connection) = http2.handshake(TokioIo::new(stream)).await.map_err(|why| broken(&why))?;
     // It ends with the stream: how is told there.
     tokio::spawn(connection);
     let (say, said) = unbounded_channel();
     let authority = control.address.as_str();
-    let updates =
-        grpc::follow_as(Connection(sender), authority, credential.as_deref(), Requests(said)).await?;
+    let said = UnboundedReceiverStream::new(said);
+    let send = move |request| sender.send_request(request);
+    let updates = grpc::follow_as(send, authority, credential.as_deref(), said).await?;
     Ok(Line { say, updates })
 }
 
@@ -63,31 +61,5 @@ fn read_credential(file: &Path) -> Result<String, Broken> {
     match text.trim() {
         "" => Err(broken(&"the file is empty")),
         line => Ok(line.to_owned()),
-    }
-}
-
-struct Connection(SendRequest<Body>);
-
-impl tower_service::Service<hyper::Request<Body>> for Connection {
-    type Response = hyper::Response<hyper::body::Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = hyper::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: hyper::Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
-    }
-}
-
-struct Requests(UnboundedReceiver<Request>);
-
-impl grpc::Stream for Requests {
-    type Item = Request;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Request>> {
-        self.0.poll_recv(cx)
     }
 }

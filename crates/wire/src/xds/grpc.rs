@@ -8,6 +8,7 @@ use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 pub use tokio_stream::Stream;
+pub use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Status, Streaming};
 
@@ -91,46 +92,45 @@ pub fn not_identified(why: &str) -> http::Response<Body> {
     Status::unauthenticated(why).into_http()
 }
 
-/// Begins a stream over `connection`, which speaks HTTP/2: `requests` go there, updates come back. `authority` is
-/// the control plane's name or address.
+/// Begins a stream over a connection that speaks HTTP/2, and to which `send` gives a request: `requests` go there,
+/// updates come back. `authority` is the control plane's name or address.
 ///
 /// # Errors
 /// [`Broken`]: connect again, after a while.
-pub async fn follow<C, B>(
-    connection: C,
+pub async fn follow<A, B, E>(
+    send: impl FnMut(http::Request<Body>) -> A,
     authority: &str,
     requests: impl Stream<Item = Request> + Send + 'static,
 ) -> Result<Updates, Broken>
 where
-    C: tower_service::Service<http::Request<Body>, Response = http::Response<B>>,
-    C::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    A: Future<Output = Result<http::Response<B>, E>>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    follow_as(connection, authority, None, requests).await
+    follow_as(send, authority, None, requests).await
 }
 
 /// [`follow`] that shows who it is: the credential goes along as `authorization: Bearer …`.
 ///
 /// # Errors
 /// [`Broken`]: connect again, after a while.
-pub async fn follow_as<C, B>(
-    connection: C,
+pub async fn follow_as<A, B, E>(
+    send: impl FnMut(http::Request<Body>) -> A,
     authority: &str,
     credential: Option<&str>,
     requests: impl Stream<Item = Request> + Send + 'static,
 ) -> Result<Updates, Broken>
 where
-    C: tower_service::Service<http::Request<Body>, Response = http::Response<B>>,
-    C::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    A: Future<Output = Result<http::Response<B>, E>>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let origin = http::Uri::builder().scheme("http").authority(authority).path_and_query("/").build();
     let origin = origin.map_err(|why| Broken(format!("{authority} is no address: {why}")))?;
     let mut grpc =
-        tonic::client::Grpc::with_origin(connection, origin).max_decoding_message_size(MAX_MESSAGE);
-    grpc.ready().await.map_err(|why| Broken(why.into().to_string()))?;
+        tonic::client::Grpc::with_origin(Connection(send), origin).max_decoding_message_size(MAX_MESSAGE);
     let mut request = tonic::Request::new(requests);
     if let Some(credential) = credential {
         let bearer = tonic::metadata::MetadataValue::try_from(format!("Bearer {credential}"));
@@ -141,6 +141,27 @@ where
     }
     let response = grpc.streaming(request, PathAndQuery::from_static(PATH), ClientSide).await;
     response.map(|response| Updates(response.into_inner())).map_err(|status| broken(&status))
+}
+
+/// A connection as the client wants it: one that is over says so when something is sent.
+struct Connection<S>(S);
+
+impl<S, A, B, E> tower_service::Service<http::Request<Body>> for Connection<S>
+where
+    S: FnMut(http::Request<Body>) -> A,
+    A: Future<Output = Result<http::Response<B>, E>>,
+{
+    type Response = http::Response<B>;
+    type Error = E;
+    type Future = A;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> A {
+        (self.0)(request)
+    }
 }
 
 struct Begin<F>(Option<F>);
