@@ -194,6 +194,8 @@ impl Plane {
     /// The listener cannot be used.
     pub async fn serve_delivery(&self, listener: std::net::TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
+        // After a restart all sidecars come back at once.
+        net::listen::lengthen(&listener)?;
         let address = listener.local_addr()?;
         self.set_delivery(address);
         let listener = tokio::net::TcpListener::from_std(listener)?;

@@ -76,6 +76,8 @@ async fn serve(
     plane.set_api(addresses.0);
     plane.set_delivery(addresses.1);
     api.set_nonblocking(true)?;
+    // After a restart all agents come back at once.
+    net::listen::lengthen(&api)?;
     let api = tokio::net::TcpListener::from_std(api)?;
     let hosts = if addresses.0.ip().is_loopback() { Hosts::Loopback } else { Hosts::Any };
     let takes = Takes { body: BODY_AT_MOST, hosts };
