@@ -45,8 +45,13 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ClientError::NotRunning(at) => {
-                write!(f, "no environment answers at {at}: start one with `outrigger up DIR`")?;
-                f.write_str(", or say with --api (OUTRIGGER_API) where it answers")
+                write!(
+                    f,
+                    "no environment answers at {at}: start one with `outrigger up DIR` or a control plane "
+                )?;
+                f.write_str(
+                    "with `outrigger control`, or say with --api ADDR (OUTRIGGER_API) where it answers",
+                )
             }
             ClientError::Broken(at, why) => write!(f, "the environment at {at} broke off: {why}"),
             ClientError::NotUnderstood(at, why) => {
@@ -225,6 +230,8 @@ mod tests {
     fn where_nothing_listens_the_way_out_is_told() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = Client::new(address).services().unwrap_err();
-        assert!(error.to_string().contains("outrigger up DIR"), "{error}");
+        for way in ["outrigger up DIR", "outrigger control", "--api ADDR (OUTRIGGER_API)"] {
+            assert!(error.to_string().contains(way), "{way}: {error}");
+        }
     }
 }
