@@ -33,7 +33,7 @@ tidy: ## House rules only: fences between crates, sizes, text
 bench: ## CPU, throughput and latency beside other proxies, into bench/RESULTS.md
 	$(CARGO) xtask bench proxy
 
-prove: ## Measure every claim of the project; takes about half an hour
+prove: ## Hold sidecar, drill and control plane to their bars; takes an hour or more
 	$(CARGO) xtask prove spine
 	$(CARGO) xtask prove drill
 	$(CARGO) xtask prove control
