@@ -22,7 +22,7 @@ impl Exchange<'_> {
     pub(crate) fn next(&mut self) -> Step {
         let World { flights, desks, services, agenda, tape, .. } = &mut *self.world;
         let flight = &mut flights[self.slot];
-        let desk = &mut desks[flight.desk as usize];
+        let desk = &mut desks[flight.errand.desk as usize];
         let now = agenda.now();
         desk.catch_up(&services[desk.service as usize], now, tape);
         let step = flight.call.next(&mut desk.books, now, &mut desk.dice);
@@ -36,7 +36,7 @@ impl Exchange<'_> {
     pub(crate) fn on(&mut self, event: Event) {
         let World { flights, desks, agenda, tape, .. } = &mut *self.world;
         let flight = &mut flights[self.slot];
-        let desk = &mut desks[flight.desk as usize];
+        let desk = &mut desks[flight.errand.desk as usize];
         let now = agenda.now();
         flight.call.on(event, &mut desk.books, now);
         if let Some(tape) = tape {
@@ -48,7 +48,7 @@ impl Exchange<'_> {
     pub(crate) fn open(&mut self, attempt: Attempt, to: EndpointKey, give_up: Moment) {
         let World { flights, desks, agenda, network, record, services, .. } = &mut *self.world;
         let flight = &mut flights[self.slot];
-        let desk = &mut desks[flight.desk as usize];
+        let desk = &mut desks[flight.errand.desk as usize];
         let now = agenda.now();
         record.on_attempt(now, desk.service as usize);
         services[desk.service as usize].counts.attempts += 1;
@@ -72,7 +72,7 @@ impl Exchange<'_> {
 
     /// An app does not notice that nobody waits any more: what it has accepted it works off.
     pub(crate) fn drop_attempt(&mut self, attempt: Attempt, _why: Why) {
-        let service = self.flight().service;
+        let service = self.flight().errand.service;
         if std::mem::take(&mut self.flight().tags[attempt as usize]) > 0 {
             self.world.attempt_failed(service);
         }
@@ -91,7 +91,7 @@ impl Exchange<'_> {
     }
 
     pub(crate) fn refuse(&mut self, reason: Reason, _retry_after: Option<Duration>) {
-        let (now, service) = (self.world.agenda.now(), self.flight().service as usize);
+        let (now, service) = (self.world.agenda.now(), self.flight().errand.service as usize);
         self.world.record.on_refused(now, service, reason);
         self.world.services[service].counts.refused += 1;
         self.end(Ended::Refused(reason));
@@ -113,7 +113,7 @@ impl Exchange<'_> {
         flight.due = until;
         self.news();
         let flight = self.flight();
-        let wake = until.min(flight.patience);
+        let wake = until.min(flight.errand.patience);
         if wake < flight.timer {
             flight.timer = wake;
             let slot = self.slot;
@@ -125,7 +125,7 @@ impl Exchange<'_> {
     /// What the books have to tell people, and whom they wake.
     fn news(&mut self) {
         let World { flights, desks, record, woken, agenda, .. } = &mut *self.world;
-        let desk = &mut desks[flights[self.slot].desk as usize];
+        let desk = &mut desks[flights[self.slot].errand.desk as usize];
         for note in desk.books.take_notes() {
             let caller = desk.caller.map(|(service, _)| service as usize);
             record.on_note(agenda.now(), caller, desk.service as usize, (note.change, note.cause));
@@ -138,12 +138,12 @@ impl Exchange<'_> {
         let World { flights, agenda, record, later, caches, .. } = &mut *self.world;
         let flight = &flights[self.slot];
         let now = agenda.now();
-        record.on_call_ended(now, flight.service as usize, now.since(flight.began));
-        match flight.caller {
+        record.on_call_ended(now, flight.errand.service as usize, now.since(flight.began));
+        match flight.errand.caller {
             Caller::Job { job, call } => {
                 let ok = matches!(flight.ended, Ended::Answered(status) if status < 500);
                 later.push_back(Happening::CallOver { job, call, ok });
-                if let Some((cache, key)) = flight.cache.filter(|_| ok) {
+                if let Some((cache, key)) = flight.errand.cache.filter(|_| ok) {
                     caches[cache as usize].store(key);
                 }
             }

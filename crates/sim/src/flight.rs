@@ -46,6 +46,24 @@ pub(crate) enum Ended {
     Left,
 }
 
+/// What somebody wants of whom: what a call begins with, and keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Errand {
+    pub(crate) caller: Caller,
+    /// Whose books it is in.
+    pub(crate) desk: u32,
+    /// Whom it asks, and for what.
+    pub(crate) service: u32,
+    pub(crate) route: u16,
+    /// The cache and its key that the answer is for.
+    pub(crate) cache: Option<(u16, u32)>,
+    pub(crate) idempotent: bool,
+    /// Which attempt of the caller's caller it serves.
+    pub(crate) attempt: u8,
+    /// Until when its caller waits.
+    pub(crate) patience: Moment,
+}
+
 /// A call on its way.
 #[derive(Debug)]
 pub(crate) struct Flight {
@@ -53,30 +71,19 @@ pub(crate) struct Flight {
     /// Whether the slot is in use.
     pub(crate) live: bool,
     pub(crate) call: Call,
-    pub(crate) caller: Caller,
-    /// Whose books it is in.
-    pub(crate) desk: u32,
-    /// Whom it asks, and for what.
-    pub(crate) service: u32,
-    pub(crate) route: u16,
-    pub(crate) cache: Option<(u16, u32)>,
-    pub(crate) idempotent: bool,
+    pub(crate) errand: Errand,
     /// How many attempts were opened; the number of each is its tag.
     pub(crate) opened: u8,
     /// The tags of the attempts under way; 0: none.
     pub(crate) tags: [u8; 2],
     /// How many of them an instance accepted.
     pub(crate) accepted: u8,
-    /// Which attempt of the caller's caller it serves.
-    pub(crate) attempt: u8,
     /// The status that came, until it is passed on.
     pub(crate) status: u16,
     pub(crate) ended: Ended,
     /// The end of an answer that was passed on is still to be told.
     pub(crate) complete: bool,
     pub(crate) began: Moment,
-    /// Until when its caller waits.
-    pub(crate) patience: Moment,
     /// When it is to be told that time has passed.
     pub(crate) due: Moment,
     /// When the agenda looks after it. Belongs to the slot and outlives the call: a deadline that is not reached costs
@@ -102,7 +109,7 @@ impl Flights {
         let old = self.slots.get(slot as usize);
         let key = Key { slot, generation: old.map_or(0, |f| f.generation) };
         let flight = Flight { timer: old.map_or(Moment::NEVER, |f| f.timer), ..make(key) };
-        let desk = flight.desk;
+        let desk = flight.errand.desk;
         match self.slots.get_mut(slot as usize) {
             Some(old) => {
                 *old = flight;

@@ -1,11 +1,8 @@
-//! Scenarios made in code: the plain parts that tests and examples are made of, the published test of balancers, and
-//! random ones for swarms of seeds.
+//! Scenarios made in code: the plain parts that tests and examples are made of, and random ones for swarms of seeds.
 
 mod anything;
 
-use model::scenario::{
-    Cache, CallTo, Clients, Fault, Network, Route, Scenario, Service, Spread, Start, Those, Trouble, Visit,
-};
+use model::scenario::{Cache, CallTo, Clients, Network, Route, Scenario, Service, Spread, Start, Visit};
 use model::{FleetPreset, Moment, Preset, ServiceName, Settings, Share, TimeOfDay};
 use std::time::Duration;
 
@@ -107,29 +104,6 @@ pub fn people(rate: f64, patience: Duration) -> Clients {
         after_limit: None,
         policies: Settings::default(),
     }
-}
-
-/// One of eleven back ends is slow for half of a minute.
-///
-/// 1,000 requests a second for 60 s; each back end answers in 167 ms ± 5 (normal) whatever its load; from 15 s to 45 s
-/// the first takes 2 s. Callers hang up after 1 s and do not say so before. Published: 95 % succeed with round robin,
-/// 99 % with least loaded, 99.9 % with peak EWMA (Finagle's and linkerd's test of balancers, 2016).
-pub fn slow_back_end() -> Scenario {
-    const fn s(seconds: u64) -> Moment {
-        Moment::from_millis(seconds * 1_000)
-    }
-    let ms = Duration::from_millis;
-    let mut scenario = empty("slow-back-end", Duration::from_secs(62));
-    scenario.network.delay = Duration::from_micros(50);
-    let answers = route(NOTHING, Spread::Normal(ms(167), ms(5)), Vec::new());
-    scenario.services.push(service("back-end", (11, 1.0), vec![answers]));
-    let mut callers = people(1_000.0, ms(1_000));
-    callers.even = true;
-    callers.demand = vec![(s(0), 1_000.0), (s(60), 1_000.0), (s(60), 0.0)];
-    scenario.clients.push(callers);
-    let one = Those { service: 0, count: Some(1) };
-    scenario.faults.push(Fault { at: s(15), lasts: Some(ms(30_000)), what: Trouble::Delay(one, ms(2_000)) });
-    scenario
 }
 
 /// Nothing to do.

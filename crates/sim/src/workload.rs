@@ -1,11 +1,11 @@
 //! Clients: who sends requests, whatever becomes of the earlier ones, and what they do when it becomes nothing.
 
 use crate::chance::{Chance, Source};
-use crate::flight::{Caller, Ended};
+use crate::flight::{Caller, Ended, Errand};
 use crate::record::Coming;
 use crate::report::Outcome;
 use crate::service::instance::NO_DESK;
-use crate::world::{Errand, Happening, World};
+use crate::world::{Happening, World};
 use model::scenario::{Clients, Reload};
 use model::{Moment, Rate};
 use policy::admit::{Allowance, Verdict};
@@ -251,8 +251,8 @@ impl World {
         }
         let these = &self.scenario.clients[clients as usize];
         let wants = &these.visits[visit as usize];
-        let layout = &self.layout.clients[clients as usize];
         let patience = now.after(these.patience);
+        let deadline = if these.tells_deadline { patience } else { Moment::NEVER };
         let errand = Errand {
             caller: Caller::Client { clients, visit, reloads },
             desk: 0,
@@ -261,12 +261,11 @@ impl World {
             cache: None,
             idempotent: !self.crowds[clients as usize].visits.happens(these.posts.part()),
             attempt: 1,
-            deadline: if these.tells_deadline { patience } else { Moment::NEVER },
             patience,
-            timeouts: layout.timeouts,
         };
+        let timeouts = self.layout.clients[clients as usize].timeouts;
         let desk = self.desk_of_clients(clients, visit);
-        self.begin_flight(Errand { desk, ..errand });
+        self.begin_flight(Errand { desk, ..errand }, deadline, timeouts);
     }
 
     fn lets_through(&mut self, limit: usize, now: Moment) -> bool {
@@ -295,7 +294,7 @@ impl World {
     /// A client's call is over.
     pub(crate) fn client_ended(&mut self, slot: u32) {
         let flight = &self.flights[slot];
-        let Caller::Client { clients, visit, reloads } = flight.caller else { return };
+        let Caller::Client { clients, visit, reloads } = flight.errand.caller else { return };
         let outcome = match flight.ended {
             Ended::Answered(status) if status < 400 => Outcome::Success,
             Ended::Answered(_) => Outcome::Failure,

@@ -9,7 +9,7 @@ use crate::drive::{drive, resume};
 use crate::exchange::Exchange;
 use crate::faults::Begun;
 use crate::fleet::Fleet;
-use crate::flight::{Caller, Ended, Flight, Flights, Key};
+use crate::flight::{Caller, Ended, Errand, Flight, Flights, Key};
 use crate::layout::{Layout, Link};
 use crate::network::Network;
 use crate::record::{CompartmentGauges, Recorder, ServiceGauges};
@@ -131,25 +131,6 @@ pub(crate) enum Happening {
 }
 
 const _: () = assert!(Agenda::<Happening>::ENTRY <= 32);
-
-/// What a call begins with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Errand {
-    pub(crate) caller: Caller,
-    pub(crate) desk: u32,
-    pub(crate) service: u32,
-    pub(crate) route: u16,
-    /// The cache and its key that the answer is for.
-    pub(crate) cache: Option<(u16, u32)>,
-    pub(crate) idempotent: bool,
-    /// Which attempt of the caller's caller it serves.
-    pub(crate) attempt: u8,
-    /// Until when the answer is wanted, as far as the sidecar was told.
-    pub(crate) deadline: Moment,
-    /// Until when the caller waits.
-    pub(crate) patience: Moment,
-    pub(crate) timeouts: Timeouts,
-}
 
 /// All that there is.
 pub(crate) struct World {
@@ -294,44 +275,36 @@ impl World {
         }
     }
 
-    /// Begins a call.
-    pub(crate) fn begin_flight(&mut self, errand: Errand) {
+    /// Begins a call. `deadline` is until when the answer is wanted, as far as the sidecar was told.
+    pub(crate) fn begin_flight(&mut self, errand: Errand, deadline: Moment, timeouts: Timeouts) {
         let now = self.agenda.now();
         self.record.on_call(now, errand.service as usize);
         self.services[errand.service as usize].counts.calls += 1;
-        let remaining = (errand.deadline != Moment::NEVER).then(|| now.until(errand.deadline));
         let mut ask = Ask {
             id: CallId(0),
             idempotent: errand.idempotent,
             has_body: false,
-            remaining,
+            remaining: (deadline != Moment::NEVER).then(|| now.until(deadline)),
             attempt: errand.attempt,
             importance: Importance::Critical,
-            timeouts: errand.timeouts,
+            timeouts,
         };
         let key = self.flights.begin(|key| {
             ask.id = CallId(key.number());
             let call = Call::begin(ask, now);
-            let deadline = if errand.timeouts.pass_on { call.deadline() } else { Moment::NEVER };
+            let deadline = if timeouts.pass_on { call.deadline() } else { Moment::NEVER };
             Flight {
                 generation: key.generation,
                 live: true,
                 call,
-                caller: errand.caller,
-                desk: errand.desk,
-                service: errand.service,
-                route: errand.route,
-                cache: errand.cache,
-                idempotent: errand.idempotent,
+                errand,
                 opened: 0,
                 tags: [0; 2],
                 accepted: 0,
-                attempt: errand.attempt,
                 status: 0,
                 ended: Ended::No,
                 complete: false,
                 began: now,
-                patience: errand.patience,
                 due: Moment::NEVER,
                 timer: Moment::NEVER,
                 deadline,
@@ -371,13 +344,13 @@ impl World {
             return;
         }
         let key = Key { slot, generation: flight.generation };
-        if flight.patience <= now {
+        if flight.errand.patience <= now {
             flight.ended = Ended::Left;
             self.tell(key, Event::CallerGone);
         } else if flight.due <= now {
             self.tell(key, Event::Due);
         } else {
-            let wake = flight.due.min(flight.patience);
+            let wake = flight.due.min(flight.errand.patience);
             flight.timer = wake;
             if wake != Moment::NEVER {
                 self.agenda.at(wake, Happening::Timer { slot });
@@ -479,13 +452,13 @@ impl World {
     fn close(&mut self) {
         let now = self.agenda.now();
         let calls: Vec<(Key, Caller, Moment)> =
-            self.flights.live().map(|(key, f)| (key, f.caller, f.began)).collect();
+            self.flights.live().map(|(key, f)| (key, f.errand.caller, f.began)).collect();
         for (key, caller, began) in calls {
             if let Caller::Client { clients, .. } = caller {
                 self.record.on_outcome(now, clients as usize, began, Outcome::Unfinished);
             }
             let flight = &mut self.flights[key.slot];
-            (flight.caller, flight.ended) = (Caller::Nobody, Ended::Left);
+            (flight.errand.caller, flight.ended) = (Caller::Nobody, Ended::Left);
             self.tell(key, Event::CallerGone);
         }
         for desk in 0..self.desks.len() as u32 {

@@ -1,7 +1,6 @@
 //! A draw more in one policy changes the runs in which that policy decides something, and no others.
 #![allow(clippy::unwrap_used)]
 
-use crate::scenario::slow_back_end;
 use crate::{Choice, play};
 use model::scenario::{Fault, Scenario, Those, Trouble};
 use model::{Moment, Preset, Share};
@@ -31,7 +30,8 @@ fn hash(scenario: &Scenario, preset: Preset, one_more: Option<Purpose>) -> u64 {
 
 /// The published test of balancers, shorter.
 fn short() -> Scenario {
-    let mut scenario = slow_back_end();
+    let text = include_str!("../../../../scenarios/slow-back-end.toml");
+    let mut scenario = wire::files::decode_scenario(text, "slow-back-end.toml").unwrap();
     scenario.lasts = Duration::from_secs(20);
     scenario
 }

@@ -197,10 +197,10 @@ impl World {
     pub(super) fn waiting(&self) -> BTreeMap<(usize, usize), u32> {
         let mut waiting = BTreeMap::new();
         for (_, flight) in self.flights.live() {
-            if let Caller::Job { .. } = flight.caller
-                && let Some((caller, _)) = self.desks[flight.desk as usize].caller
+            if let Caller::Job { .. } = flight.errand.caller
+                && let Some((caller, _)) = self.desks[flight.errand.desk as usize].caller
             {
-                *waiting.entry((caller as usize, flight.service as usize)).or_default() += 1;
+                *waiting.entry((caller as usize, flight.errand.service as usize)).or_default() += 1;
             }
         }
         waiting

@@ -4,10 +4,10 @@
 //! An app does not notice that its caller has left: what was accepted is worked off, and the answer thrown away.
 
 use super::{Instance, Job, Serves, Stage};
-use crate::flight::{Caller, Key};
+use crate::flight::{Caller, Errand, Key};
 use crate::layout::{CallLayout, RouteLayout};
 use crate::network::Way;
-use crate::world::{Errand, Happening, World};
+use crate::world::{Happening, World};
 use model::{Moment, Reason};
 use policy::{Answer, Event, Reached};
 
@@ -24,15 +24,15 @@ impl World {
             return self.refuse_connection(flight, tag);
         }
         sender.accepted = sender.accepted.saturating_add(1);
-        if sender.accepted > 1 && !sender.idempotent {
+        if sender.accepted > 1 && !sender.errand.idempotent {
             self.record.on_broken("what must not be carried out twice reaches one instance".to_owned());
         }
         self.record.on_arrival(now, here.service as usize, here.number);
         let job = Job {
-            attempt: sender.attempt.max(tag),
-            idempotent: sender.idempotent,
+            attempt: sender.errand.attempt.max(tag),
+            idempotent: sender.errand.idempotent,
             deadline: sender.deadline,
-            ..Job::new(instance, sender.route, Serves::Call(flight, tag))
+            ..Job::new(instance, sender.errand.route, Serves::Call(flight, tag))
         };
         let job = self.jobs.begin(job);
         if here.take_thread(layout, now) {
@@ -49,7 +49,7 @@ impl World {
     /// Sends something back to the sidecar of a call.
     pub(super) fn send(&mut self, flight: Key, what: Happening) {
         let Some(there) = self.flights.get(flight) else { return };
-        let desk = &mut self.desks[there.desk as usize];
+        let desk = &mut self.desks[there.errand.desk as usize];
         if let Way::Takes(delay) = self.network.way(&mut desk.chance) {
             let at = self.agenda.now().after(delay);
             self.agenda.at(at, what);
@@ -231,7 +231,7 @@ impl World {
         let (service, route, link, timeouts) = (asked.service, asked.route, asked.link, asked.timeouts);
         let cache = asked.cache.zip(cached);
         let desk = self.desk_of(this.instance, link);
-        self.begin_flight(Errand {
+        let errand = Errand {
             caller: Caller::Job { job: key, call },
             desk,
             service,
@@ -239,10 +239,9 @@ impl World {
             cache,
             idempotent: this.idempotent,
             attempt: this.attempt,
-            deadline: this.deadline,
             patience: Moment::NEVER,
-            timeouts,
-        });
+        };
+        self.begin_flight(errand, this.deadline, timeouts);
     }
 
     /// One of a job's calls has ended.
@@ -347,7 +346,7 @@ impl World {
         let there = &mut self.flights[flight.slot];
         there.status = status;
         if status >= 500 {
-            let service = there.service;
+            let service = there.errand.service;
             self.attempt_failed(service);
         }
         let answer = Answer { status, upgraded: false, refusal: None, long: false };
@@ -362,7 +361,7 @@ impl World {
     /// An attempt has come to grief.
     pub(crate) fn broke(&mut self, flight: Key, tag: u8, reached: Reached, reason: Reason) {
         let Some(attempt) = self.take_tag(flight, tag) else { return };
-        self.attempt_failed(self.flights[flight.slot].service);
+        self.attempt_failed(self.flights[flight.slot].errand.service);
         self.tell(flight, Event::Broke { attempt, reached, reason });
     }
 }
