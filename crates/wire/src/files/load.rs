@@ -176,9 +176,12 @@ pub(crate) fn read_source(file: &Path) -> (Option<Source>, Vec<Problem>) {
 }
 
 fn read_bytes(file: &Path) -> Result<Vec<u8>, (String, String)> {
+    // A manifest is looked for in a folder that was named; other files are named themselves.
+    let is_manifest = file.file_name().is_some_and(|name| name == SERVICE_FILE || name == ENVIRONMENT_FILE);
     let told = |error: std::io::Error| {
         let mend = match error.kind() {
-            std::io::ErrorKind::NotFound => "write one, or name another folder",
+            std::io::ErrorKind::NotFound if is_manifest => "write one, or name another folder",
+            std::io::ErrorKind::NotFound => "name another file",
             std::io::ErrorKind::PermissionDenied => "let this user read it",
             _ => "",
         };

@@ -104,6 +104,7 @@ pub(crate) fn guess(format: Format, kind: &Kind, value: &Value, path: &str) -> O
             quoted(scalar::duration_text(duration(value)?.clamp(*least, *most)))
         }
         (Kind::Share, Value::Whole(n)) if (2..=100).contains(n) => quoted(format!("{n}%")),
+        (Kind::Share, Value::Text(text)) => quoted(percent(text)?),
         (Kind::Number { least, most }, Value::Text(text)) => {
             let n = text.trim().parse::<f64>().ok().filter(|n| (least..=most).contains(&n))?;
             write(n.to_string())
@@ -147,6 +148,16 @@ pub(crate) fn guess(format: Format, kind: &Kind, value: &Value, path: &str) -> O
         }
         _ => None,
     }
+}
+
+/// The nearest share to `150%`, or to `15` without a sign. Up to 1 it is anybody's guess whether a share or per cents are
+/// meant.
+fn percent(text: &str) -> Option<String> {
+    let text = text.trim();
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end().parse::<f64>().ok()?;
+    let meant = !number.is_nan() && (text.ends_with('%') || number > 1.0);
+    // Adding nothing makes a zero of a negative one.
+    meant.then(|| format!("{}%", number.clamp(0.0, 100.0) + 0.0))
 }
 
 /// The duration that was probably meant by a number without a unit (seconds, as most tools have it), or with a unit
@@ -215,6 +226,18 @@ mod tests {
         }
         assert_eq!(duration(&Value::Whole(i128::MAX)), None);
         assert_eq!(duration(&Value::Real(f64::NAN)), None);
+    }
+
+    #[test]
+    fn a_share_is_the_nearest_one() {
+        for (text, want) in
+            [("150%", "100%"), ("-0%", "0%"), ("-3 %", "0%"), ("15", "15%"), ("250", "100%"), ("1e1%", "10%")]
+        {
+            assert_eq!(percent(text).as_deref(), Some(want), "{text}");
+        }
+        for odd in ["", "%", "ten%", "nan%", "0.5", "1"] {
+            assert_eq!(percent(odd), None, "{odd}");
+        }
     }
 
     #[test]

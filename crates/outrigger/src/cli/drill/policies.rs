@@ -152,7 +152,7 @@ pub(super) fn fleet(word: &str) -> Result<FleetPreset, String> {
 
 /// `20%` or `0.2`.
 pub(super) fn share(text: &str) -> Result<Share, String> {
-    let wrong = || format!("{text:?} is no share: write 20%");
+    let wrong = || format!("{text:?} is no share from 0% to 100%: write 20%");
     let part = match text.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().map_err(|_| wrong())? / 100.0,
         None => text.parse().map_err(|_| wrong())?,
