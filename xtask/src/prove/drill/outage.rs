@@ -7,10 +7,12 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 /// The first of the seeds that the outage is judged with. Nothing was fitted with them, nor looked at while fitting.
-const UNSEEN: u64 = 3001;
+const UNSEEN: u64 = 4001;
 /// How many seeds, and how many of them must show the outage.
 const SEEDS: u64 = 20;
 const MUST_PASS: u64 = 18;
+/// Over how many of them it is judged at full scale too: it must not hang on the scale that it is usually played at.
+const AT_FULL_SCALE: u64 = 4;
 /// With so many of the seeds at most, something "is not shown" by what passes.
 const FEW: u64 = 2;
 /// Over how many of them the outage is compared with what there is without one of its causes.
@@ -48,9 +50,9 @@ const POST_MORTEM: &[(&str, &str)] = &[
 
 /// Acceptance A, and that it fails without its causes; B, which is ours on the same hardware, is printed.
 pub(super) fn reproduction(site: &Site) -> Result<Vec<Line>> {
-    let drill = judged(site, &["--accept", "A", "--accept", "B"])?;
+    let drill = judged(site, SEEDS, &["--accept", "A", "--accept", "B"])?;
     let outage = seen::list(&drill, "A")?;
-    let must_pass = (MUST_PASS * outage.of).div_ceil(SEEDS);
+    let must_pass = must_pass(outage.of);
     let bar = format!("acceptance A on >= {must_pass} of {} seeds from {UNSEEN} on", outage.of);
     let holds = outage.passed >= must_pass;
     let mut lines = vec![Line::new("outage-a", seen::summary(outage), bar, holds)];
@@ -62,6 +64,7 @@ pub(super) fn reproduction(site: &Site) -> Result<Vec<Line>> {
             None => line,
         });
     }
+    lines.extend(at_full_scale(site)?);
     lines.extend(without_causes(site, holds)?);
     let ours = seen::list(&drill, "B")?;
     lines.push(Line::printed("outage-b", seen::summary(ours)));
@@ -70,12 +73,31 @@ pub(super) fn reproduction(site: &Site) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
+/// As large a share of so many seeds as of all.
+fn must_pass(of: u64) -> u64 {
+    (MUST_PASS * of).div_ceil(SEEDS)
+}
+
+/// A where nothing is scaled down: as a whole, and the lines that say when.
+fn at_full_scale(site: &Site) -> Result<Vec<Line>> {
+    let drill = judged(site, AT_FULL_SCALE, &["--accept", "A", "--scale", "1"])?;
+    let outage = seen::list(&drill, "A")?;
+    let must_pass = must_pass(outage.of);
+    let bar = format!("acceptance A on >= {must_pass} of {} seeds at full scale", outage.of);
+    let whole = seen::summary(outage);
+    let mut lines = vec![Line::new("outage-at-full-scale", whole, bar, outage.passed >= must_pass)];
+    for seen in seen::lines(outage) {
+        lines.push(Line::printed(format!("outage-at-full-scale-{}", seen.name), seen.value()));
+    }
+    Ok(lines)
+}
+
 /// That A fails without each of the causes, and that it fails because the outage does not come: what people got, and
 /// what was killed, beside what it was with all causes.
 fn without_causes(site: &Site, holds: bool) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for (cause, part) in CAUSES {
-        let without = judged(site, &["--accept", "A", "--with", part])?;
+        let without = judged(site, SEEDS, &["--accept", "A", "--with", part])?;
         let list = seen::list(&without, "A")?;
         let few = FEW * list.of / SEEDS;
         let bar = format!("A holds, and with --with {part} it passes on <= {few} of {} seeds", list.of);
@@ -115,8 +137,8 @@ fn beside(site: &Site, cause: &str, part: &str) -> Result<Line> {
     Ok(Line::new(format!("outage-gone-without-{cause}"), value, bar, goes))
 }
 
-fn judged(site: &Site, how: &[&str]) -> Result<api::Drill> {
-    let (first, count) = (UNSEEN.to_string(), seeds(SEEDS).to_string());
+fn judged(site: &Site, wanted: u64, how: &[&str]) -> Result<api::Drill> {
+    let (first, count) = (UNSEEN.to_string(), seeds(wanted).to_string());
     let mut args = vec!["allegro-2018", "--first-seed", &first, "--seeds", &count];
     args.extend(how);
     play(site, &args)
