@@ -201,7 +201,10 @@ impl<'a> Look<'a> {
         let back = arrivals.span(Duration::from_secs(300));
         let fallen = |i: usize| {
             let (peak, was) = arrivals.highest(i.saturating_sub(back), i)?;
-            let less = was > 5.0 && arrivals.at(i) < 0.75 * was && demand.at(i) > 0.95 * demand.at(peak);
+            // Few requests come and go by chance: six times what chance does, as the peak is the highest of many.
+            let requests = was * self.width.as_secs_f64();
+            let by_chance = 6.0 * requests.sqrt() > (was - arrivals.at(i)) * self.width.as_secs_f64();
+            let less = !by_chance && arrivals.at(i) < 0.75 * was && demand.at(i) > 0.95 * demand.at(peak);
             less.then_some((arrivals.moment(i), 1.0 - arrivals.at(i) / was))
         };
         (arrivals.span(self.usual)..arrivals.len()).find_map(fallen)
