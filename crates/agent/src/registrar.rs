@@ -59,6 +59,8 @@ pub(crate) struct Introduction {
     pub(crate) services: Vec<Declaration>,
     /// The environment that it belongs to; none: whichever the plane steers.
     pub(crate) environment: Option<String>,
+    /// Whether there may have been earlier runs of this agent.
+    pub(crate) comes_back: bool,
 }
 
 #[derive(Debug)]
@@ -179,8 +181,10 @@ impl Shared {
         }
         if first {
             // A run of this agent that was killed may have left instances behind. None of them lives.
-            self.plane.leave().await?;
-            joined = self.plane.join().await?;
+            if self.introduction.comes_back {
+                self.plane.leave().await?;
+                joined = self.plane.join().await?;
+            }
             if !self.introduction.services.is_empty() {
                 self.plane.declare(self.introduction.services.clone()).await?;
             }

@@ -161,7 +161,7 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     let (sender, news) = channel(1024);
     let logs = Logs::begin(&state.logs(), terminal.clone(), show_apps);
     let events = Events::begin(&state.path.join("events.jsonl"));
-    let introduction = introduction(&desired, purpose);
+    let introduction = introduction(&desired, purpose, keep);
     let registrar = Registrar::begin(seat.plane, introduction, desired.units.len(), sender.clone());
     let words = if purpose == Purpose::App { Words::Passed } else { Words::Kept };
     let credential = seat.credential;
@@ -193,10 +193,11 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
 }
 
 /// What this agent says of itself when it joins.
-fn introduction(desired: &Desired, purpose: Purpose) -> Introduction {
+fn introduction(desired: &Desired, purpose: Purpose, keep: Keep) -> Introduction {
     Introduction {
         services: declarations(desired),
         environment: (purpose == Purpose::Node).then(|| desired.name.clone()),
+        comes_back: keep == Keep::Always,
     }
 }
 

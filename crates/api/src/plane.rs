@@ -13,6 +13,9 @@ pub struct Join {
     /// How long its lease is to last, in milliseconds; left out: as the control plane says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_ms: Option<u64>,
+    /// Whether nobody of this agent's name comes back: its credential goes when it leaves, or was silent for a day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
 }
 
 /// An agent has joined.

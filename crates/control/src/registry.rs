@@ -50,17 +50,20 @@ pub struct Rules {
     pub tombstone: Duration,
     /// So many tombstones at most; the oldest go first.
     pub tombstones: usize,
+    /// How long the credential of a passing agent stays good while nothing is heard of it.
+    pub absence: Duration,
 }
 
 impl Default for Rules {
     /// 10 s: three lost heartbeats of 3 s. An hour: longer than any message is late. 100,000 tombstones are some
-    /// 10 MB.
+    /// 10 MB. A day: a machine that sleeps overnight goes on in the morning.
     fn default() -> Rules {
         Rules {
             lease: Duration::from_secs(10),
             grace: Grace::default(),
             tombstone: Duration::from_secs(3600),
             tombstones: 100_000,
+            absence: Duration::from_secs(24 * 3600),
         }
     }
 }
@@ -156,7 +159,11 @@ impl Registry {
                 for name in &names {
                     self.bury(now, name, out);
                 }
-                Ok(if names.is_empty() { Done::Unchanged } else { Done::Changed })
+                let passing = self.keys.is_passing(&owner.agent);
+                if passing {
+                    self.write(now, Key::Credential(owner.agent), None, out);
+                }
+                Ok(if names.is_empty() && !passing { Done::Unchanged } else { Done::Changed })
             }
             Command::Declare { service, settings, author } => {
                 Ok(self.declare(now, service, *settings, author, out))
@@ -303,6 +310,7 @@ impl Registry {
                 lease.until = None;
                 let names = self.of_agent.get(agent).cloned().unwrap_or_default();
                 out.events.push(Event::LeaseLapsed { agent: agent.clone(), instances: names.len() });
+                self.keys.miss(agent, now.after(self.rules.absence));
                 missed.extend(names);
             }
         }
@@ -310,6 +318,7 @@ impl Registry {
         self.miss(now, missed, &mut out);
         self.end_graces(now, &mut out);
         self.end_tombstones(now, &mut out);
+        self.end_absences(now, &mut out);
         self.losses.retain(|service, _| self.of_service.contains_key(service));
         out
     }
@@ -319,7 +328,7 @@ impl Registry {
         let leases = self.leases.values().filter_map(|lease| lease.until);
         let graces = self.held.values().copied();
         let tombs = self.burials.front().map(|(until, ..)| *until);
-        leases.chain(graces).chain(tombs).min()
+        leases.chain(graces).chain(tombs).chain(self.keys.next_wakeup()).min()
     }
 
     /// These instances fell silent or were missing from a list: each service decides whether to believe it.
@@ -447,9 +456,14 @@ impl Registry {
             }
             (Key::Token(id), _) => self.keys.tokens.remove(&id).map(Record::Token),
             (Key::Credential(agent), Some(Record::Credential(known))) => {
-                self.keys.credentials.insert(agent, known).map(Record::Credential)
+                let old = self.keys.credentials.insert(agent.clone(), known);
+                // One that was kept, or comes back by an undo, may be of an agent that is silent.
+                if !self.is_alive(&agent) {
+                    self.keys.miss(&agent, now.after(self.rules.absence));
+                }
+                old.map(Record::Credential)
             }
-            (Key::Credential(agent), _) => self.keys.credentials.remove(&agent).map(Record::Credential),
+            (Key::Credential(agent), _) => self.keys.forget(&agent).map(Record::Credential),
         }
     }
 

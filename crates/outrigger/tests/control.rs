@@ -73,7 +73,7 @@ impl Drop for Plane {
 }
 
 fn join(plane: &Plane, agent: &str, bearer: &str) -> Result<api::Joined, api::ClientError> {
-    let join = api::Join { session: 1, lease_ms: None };
+    let join = api::Join { session: 1, lease_ms: None, passing: false };
     plane.client().with_bearer(bearer).send(&ask::join(agent, &join))
 }
 

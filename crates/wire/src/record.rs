@@ -65,6 +65,8 @@ pub struct Credential {
     pub hash: [u8; 32],
     /// It may register instances of these services only; empty: of any.
     pub services: BTreeSet<ServiceName>,
+    /// Whether nobody of this name comes back: this goes when the agent leaves, or was silent for long.
+    pub passing: bool,
     /// The change that wrote this.
     pub revision: u64,
 }
@@ -159,9 +161,9 @@ impl Token {
 impl Credential {
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let Credential { hash, services, revision } = self;
-        raw::CredentialRecord { hash: hash.to_vec(), services: texts(services), revision: *revision }
-            .encode_to_vec()
+        let Credential { hash, services, passing, revision } = self;
+        let (hash, services, passing) = (hash.to_vec(), texts(services), *passing);
+        raw::CredentialRecord { hash, services, revision: *revision, passing }.encode_to_vec()
     }
 
     /// Reads what [`Credential::encode`] wrote.
@@ -171,7 +173,8 @@ impl Credential {
     pub fn decode(bytes: &[u8]) -> Result<Credential, Unreadable> {
         let record = raw::CredentialRecord::decode(bytes)?;
         let services = names(&record.services)?;
-        Ok(Credential { hash: hash(&record.hash)?, services, revision: record.revision })
+        let (passing, revision) = (record.passing, record.revision);
+        Ok(Credential { hash: hash(&record.hash)?, services, passing, revision })
     }
 }
 
@@ -208,6 +211,11 @@ mod tests {
         for settings in [None, Some(Settings::default())] {
             let service = Service { settings, author: "ada".into(), revision: 1 };
             assert_eq!(Service::decode(&service.encode()), Ok(service));
+        }
+        for passing in [false, true] {
+            let services = BTreeSet::from([ServiceName::new("listing").unwrap()]);
+            let known = Credential { hash: [9; 32], services, passing, revision: 2 };
+            assert_eq!(Credential::decode(&known.encode()), Ok(known));
         }
         assert!(Instance::decode(&[]).is_err() && Service::decode(b"\xff").is_err());
     }

@@ -34,6 +34,8 @@ pub struct RemoteOptions {
     pub join_token: Option<PathBuf>,
     /// The folder in which credential and knowledge are kept.
     pub folder: PathBuf,
+    /// Whether that folder goes with the run, so that nobody comes back with the credential.
+    pub passing: bool,
 }
 
 /// A control plane that is another process.
@@ -88,7 +90,7 @@ impl Remote {
 
     /// Joins with the credential, or where there is none that is good, with the token.
     async fn introduce(&self) -> Result<Joined, PlaneError> {
-        let join = api::Join { session: self.session, lease_ms: None };
+        let join = api::Join { session: self.session, lease_ms: None, passing: self.options.passing };
         let ask = ask::join(self.agent(), &join);
         let credential = self.credential.borrow().clone();
         let mut refused = None;

@@ -25,6 +25,8 @@ struct Fake {
     silent: Cell<bool>,
     environment: RefCell<String>,
     refuses: Cell<bool>,
+    /// Whether nobody of the agent's name was there before.
+    passing: Cell<bool>,
 }
 
 impl Fake {
@@ -103,7 +105,8 @@ impl Play {
         let (sender, news) = channel(64);
         let fake = Rc::new(fake);
         *fake.environment.borrow_mut() = "shop".into();
-        let introduction = Introduction { services: vec![], environment: Some("shop".into()) };
+        let comes_back = !fake.passing.get();
+        let introduction = Introduction { services: vec![], environment: Some("shop".into()), comes_back };
         let registrar = Registrar::begin(fake.clone(), introduction, 2, sender);
         Play { fake, registrar, news }
     }
@@ -171,6 +174,15 @@ fn an_instance_is_registered_and_taken_out() {
         assert_eq!(play.fake.said(), ["register a-1", "deregister a-1"]);
         play.registrar.goodbye().await;
         assert_eq!(play.fake.said(), ["leave"]);
+    });
+}
+
+#[test]
+fn an_agent_that_had_no_earlier_run_leaves_nothing_before_it_begins() {
+    run(async {
+        let mut play = Play::begin(Fake { passing: Cell::new(true), ..Fake::default() });
+        assert!(matches!(play.next().await, News::Joined(_)));
+        assert_eq!(play.fake.said(), ["join", "list "]);
     });
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn carry_out(
 }
 
 async fn join(plane: &Plane, agent: AgentName, request: &Request) -> Answer<Response> {
-    let Join { session, lease_ms } = body(request)?;
+    let Join { session, lease_ms, passing } = body(request)?;
     let delivery = plane.0.delivery.get().ok_or_else(|| {
         problem(503, "starting", "sidecars cannot follow yet: join again in a moment".to_owned())
     })?;
@@ -64,8 +64,8 @@ async fn join(plane: &Plane, agent: AgentName, request: &Request) -> Answer<Resp
     };
     let lease = lease_ms.map(Duration::from_millis);
     let owner = Owner { agent, session };
-    let admitted =
-        plane.desk().ask(Command::Admit(Admission { owner, lease, shown, wall: unix_millis() })).await;
+    let admission = Admission { owner, lease, shown, passing, wall: unix_millis() };
+    let admitted = plane.desk().ask(Command::Admit(admission)).await;
     if let Err(why) = admitted {
         if matches!(why, Failed::Refused(_)) {
             plane.0.events.refused(Op::Join, &why.to_string());

@@ -48,6 +48,8 @@ pub struct Admission {
     pub lease: Option<Duration>,
     /// How it proves who it is.
     pub shown: Shown,
+    /// Whether nobody of its name comes back, so that nothing of it is kept for long once it has gone.
+    pub passing: bool,
     /// Milliseconds since 1970.
     pub wall: u64,
 }
@@ -73,12 +75,36 @@ pub(super) struct Keys {
     /// Agents that have joined with a token and not spoken since: session, token, and the hash of the credential. If
     /// the answer got lost they join again, and that does not count as another use. Never written.
     fresh: BTreeMap<AgentName, (u64, Arc<str>, Hash)>,
+    /// Passing agents that are silent, with the moment until which their credentials are good. Never written.
+    absent: BTreeMap<AgentName, Moment>,
 }
 
 impl Keys {
     /// The agent has shown its credential, or has nothing to do with tokens.
     pub(super) fn heard(&mut self, agent: &AgentName) {
         self.fresh.remove(agent);
+        self.absent.remove(agent);
+    }
+
+    pub(super) fn is_passing(&self, agent: &AgentName) -> bool {
+        self.credentials.get(agent).is_some_and(|known| known.passing)
+    }
+
+    /// The agent is silent. If it passes, its credential is good until then.
+    pub(super) fn miss(&mut self, agent: &AgentName, until: Moment) {
+        if self.is_passing(agent) {
+            self.absent.insert(agent.clone(), until);
+        }
+    }
+
+    pub(super) fn forget(&mut self, agent: &AgentName) -> Option<Credential> {
+        self.absent.remove(agent);
+        self.credentials.remove(agent)
+    }
+
+    /// When the next absence has lasted too long.
+    pub(super) fn next_wakeup(&self) -> Option<Moment> {
+        self.absent.values().copied().min()
     }
 }
 
@@ -152,7 +178,7 @@ impl Registry {
         admission: Admission,
         out: &mut Outcome,
     ) -> Result<Done, Refused> {
-        let Admission { owner, lease, shown, wall } = admission;
+        let Admission { owner, lease, shown, passing, wall } = admission;
         let owner = &owner;
         match shown {
             Shown::Credential(hash) => {
@@ -167,7 +193,7 @@ impl Registry {
                 self.heard(now, owner, lease, out)?;
                 let services = token.services.clone();
                 self.write(now, Key::Token(id.clone()), Some(Record::Token(token)), out);
-                let kept = Credential { hash: credential, services, revision: 0 };
+                let kept = Credential { hash: credential, services, passing, revision: 0 };
                 self.write(now, Key::Credential(owner.agent.clone()), Some(Record::Credential(kept)), out);
                 self.keys.fresh.insert(owner.agent.clone(), (owner.session, id.clone(), credential));
                 out.events.push(Event::Joined { agent: owner.agent.clone(), with: Some(id) });
@@ -199,6 +225,18 @@ impl Registry {
         // Where its credential could not be kept, the use of the token was taken back too.
         let kept = self.keys.credentials.get(&owner.agent).is_some_and(|known| known.hash == *hash);
         kept && *session == owner.session && with == id
+    }
+
+    /// Passing agents that were silent for so long do not come back.
+    pub(super) fn end_absences(&mut self, now: Moment, out: &mut Outcome) {
+        let over = self.keys.absent.iter().filter(|(_, until)| **until <= now);
+        for agent in over.map(|(agent, _)| agent.clone()).collect::<Vec<_>>() {
+            self.keys.absent.remove(&agent);
+            // An agent that has instances has a lease after a restart, whether its credential is read before or after.
+            if !self.is_alive(&agent) {
+                self.write(now, Key::Credential(agent), None, out);
+            }
+        }
     }
 
     fn make_room(&mut self, now: Moment, agent: &AgentName, out: &mut Outcome) -> Result<(), Refused> {

@@ -90,7 +90,7 @@ impl Stage {
         session: u64,
         bearer: &str,
     ) -> Result<api::Joined, api::ClientError> {
-        let join = api::Join { session, lease_ms: None };
+        let join = api::Join { session, lease_ms: None, passing: false };
         self.client().with_bearer(bearer).send(&ask::join(agent, &join))
     }
 

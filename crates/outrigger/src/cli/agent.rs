@@ -97,7 +97,7 @@ pub(crate) fn run(args: AgentArgs) -> Outcome {
         reached_at: args.plane.address,
         command: Vec::new(),
         show_apps: !args.quiet,
-        plane: remote(&args.plane, name),
+        plane: remote(&args.plane, name, Keep::Always),
         purpose: Purpose::Node,
     };
     Ok(ExitCode::from(agent::up(desired, options)?))

@@ -99,17 +99,19 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
         reached_at: args.plane.address,
         command: Vec::new(),
         show_apps: true,
-        plane: remote(&args.plane, AgentName::new(instance.as_str())?),
+        plane: remote(&args.plane, AgentName::new(instance.as_str())?, keep),
         purpose: Purpose::App,
     };
     Ok(ExitCode::from(agent::up(desired.single(instance), options)?))
 }
 
 /// The control plane that is asked over HTTP.
-pub(super) fn remote(args: &PlaneArgs, agent: AgentName) -> OpenPlane {
+pub(super) fn remote(args: &PlaneArgs, agent: AgentName, keep: Keep) -> OpenPlane {
     let (address, join_token) = (args.control.clone(), args.join_token_file.clone());
+    let passing = keep == Keep::Never;
     Box::new(move |folder| {
-        Ok(Remote::seat(RemoteOptions { address, agent, join_token, folder: folder.to_owned() }))
+        let folder = folder.to_owned();
+        Ok(Remote::seat(RemoteOptions { address, agent, join_token, folder, passing }))
     })
 }
 

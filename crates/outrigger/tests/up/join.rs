@@ -143,6 +143,20 @@ fn the_status_of_the_app_is_returned_and_the_instance_is_gone() {
 }
 
 #[test]
+fn what_is_kept_of_a_run_without_a_name_goes_with_it() {
+    let stage = environment();
+    let up = stage.up(&[]);
+    let token = stage.path("state/join-token").display().to_string();
+    let nameless = ["run", "--service", "c", "--control", &up.api, "--join-token-file", &token, "--", "true"];
+    assert_eq!(Guest::start(&stage, "run", &nameless).ended(), 0);
+    assert_eq!(run(&stage, &up.api, &[], &["true"]).ended(), 0);
+    let known = up.client.send(&api::ask::agents()).unwrap().agents;
+    let known: Vec<&str> = known.iter().map(|agent| &*agent.name).filter(|name| *name != "up").collect();
+    assert_eq!(known, ["c-1"], "it may come back, and needs no token then");
+    up.stop();
+}
+
+#[test]
 fn an_app_that_dies_is_taken_out_at_once() {
     let stage = environment();
     let up = stage.up(&[]);

@@ -56,6 +56,7 @@ impl Play {
             agent: AgentName::new("node-1").unwrap(),
             join_token,
             folder: self.folder.path().to_owned(),
+            passing: false,
         })
     }
 

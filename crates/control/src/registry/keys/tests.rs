@@ -31,12 +31,14 @@ fn owner(agent: &str, session: u64) -> Owner {
 
 fn join(agent: &str, session: u64, hash: Hash, credential: Hash) -> Command {
     let shown = Shown::Token { id: "t".into(), hash, credential };
-    Command::Admit(Admission { owner: owner(agent, session), lease: None, shown, wall: 2_000 })
+    let (owner, passing) = (owner(agent, session), agent.starts_with("passing"));
+    Command::Admit(Admission { owner, lease: None, shown, passing, wall: 2_000 })
 }
 
 fn rejoin(agent: &str, session: u64, hash: Hash) -> Command {
     let shown = Shown::Credential(hash);
-    Command::Admit(Admission { owner: owner(agent, session), lease: None, shown, wall: 2_000 })
+    let (owner, passing) = (owner(agent, session), agent.starts_with("passing"));
+    Command::Admit(Admission { owner, lease: None, shown, passing, wall: 2_000 })
 }
 
 #[test]
@@ -116,6 +118,61 @@ fn a_use_that_could_not_be_kept_is_given_back() {
     registry.tick(Moment::from_millis(10_001));
     ask(&mut registry, 10_001, join("node", 1, TOKEN, [7; 32])).unwrap();
     assert!(ask(&mut registry, 10_002, join("other", 1, TOKEN, [8; 32])).is_err(), "it was good for one");
+}
+
+/// Both agents join; what was written until then, and the registry.
+fn both_joined() -> (Registry, Vec<(Key, Record)>) {
+    let mut registry = registry();
+    let mut kept = Vec::new();
+    let minted = Command::Mint { id: "t".into(), token: token(None, None), wall: 1_000 };
+    for command in [minted, join("passing", 1, TOKEN, [7; 32]), join("node", 1, TOKEN, [8; 32])] {
+        let (done, outcome) = registry.on(Moment::ZERO, command);
+        assert_eq!(done, Ok(Done::Changed));
+        kept.extend(outcome.changes.into_iter().filter_map(|change| Some((change.key, change.after?))));
+    }
+    (registry, kept)
+}
+
+fn known(registry: &Registry) -> Vec<String> {
+    registry.agents().map(|agent| agent.name.to_string()).collect()
+}
+
+#[test]
+fn a_passing_agent_takes_its_credential_with_it_and_another_one_may_come_back() {
+    let (mut registry, _) = both_joined();
+    let leave = |agent| Command::Leave { owner: owner(agent, 1) };
+    assert_eq!(ask(&mut registry, 1, leave("node")), Ok(Done::Unchanged));
+    let (done, outcome) = registry.on(Moment::from_millis(1), leave("passing"));
+    assert_eq!(done, Ok(Done::Changed));
+    assert_eq!(known(&registry), ["node"]);
+    assert!(registry.identify(&owner("passing", 1).agent, &[7; 32]).is_err());
+    // Where that could not be written it is good still, and for a day.
+    registry.undo(Moment::from_millis(1), &outcome.changes);
+    assert!(registry.identify(&owner("passing", 1).agent, &[7; 32]).is_ok());
+    registry.tick(Moment::from_millis(24 * 3_600_000));
+    assert_eq!(known(&registry), ["node", "passing"]);
+    registry.tick(Moment::from_millis(24 * 3_600_000 + 1));
+    assert_eq!(known(&registry), ["node"]);
+}
+
+#[test]
+fn a_passing_agent_that_says_nothing_is_forgotten_after_a_day_also_over_a_restart() {
+    let (mut registry, kept) = both_joined();
+    let day = 24 * 3_600_000;
+    // Its lease lapses after ten seconds; it is heard of again, and then never again.
+    registry.tick(Moment::from_millis(10_000));
+    ask(&mut registry, day, Command::Beat { owner: owner("passing", 1), lease: None }).unwrap();
+    registry.tick(Moment::from_millis(day + 10_000));
+    assert_eq!(known(&registry), ["node", "passing"]);
+    assert_eq!(registry.next_wakeup(), Some(Moment::from_millis(2 * day + 10_000)));
+    let outcome = registry.tick(Moment::from_millis(2 * day + 10_000));
+    assert_eq!((known(&registry), outcome.changes.len()), (vec!["node".to_owned()], 1));
+    assert_eq!(registry.next_wakeup(), None);
+    let mut again = Registry::load(Rules::default(), Moment::ZERO, kept);
+    again.tick(Moment::from_millis(day - 1));
+    assert_eq!(known(&again), ["node", "passing"]);
+    again.tick(Moment::from_millis(day));
+    assert_eq!(known(&again), ["node"]);
 }
 
 #[test]
