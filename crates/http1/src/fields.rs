@@ -50,6 +50,14 @@ pub struct Field {
     pub(crate) plain: bool,
 }
 
+impl Field {
+    /// The same line where what stood at `from` stands at `to`.
+    #[inline]
+    pub(crate) fn moved(&self, from: usize, to: usize) -> Field {
+        Field { name: self.name.moved(from, to), value: self.value.moved(from, to), ..*self }
+    }
+}
+
 /// How the end of a body is found (RFC 9112 §6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Framing {

@@ -2,17 +2,20 @@
 //!
 //! Callers of one kind say most of what they say again and again: of a dozen lines only a path, an id
 //! or a length differ from one head to the next. A line is read alike wherever it stands, so one that
-//! has the same bytes as the line in the same place of an earlier head is known without being read:
-//! to compare it is a fifth of the work. One that has not is read as ever, after a comparison that ends
-//! where they differ.
+//! has the same bytes as the line in the same place of an earlier head is known without being read.
+//! Lines that follow each other are compared together, up to the first byte that differs: that costs a
+//! fraction of reading them. The line that differs is read as ever, and the next is compared again.
 //!
 //! A reader keeps the lines of one head, for all its connections. The fields that are meant for
 //! credentials are left out: how long a comparison takes would tell one caller about another's.
 
-use crate::{Field, Known, Span};
+use crate::{Field, Known};
 
 /// A field section longer than this is not kept, in bytes.
 const KEPT_AT_MOST: usize = 4096;
+
+/// No line ends at the section's first byte.
+const NOWHERE: usize = 0;
 
 /// The lines of one field section.
 #[derive(Clone, Debug, Default)]
@@ -24,46 +27,27 @@ pub(crate) struct Recall {
 /// A line in `text`.
 #[derive(Clone, Copy, Debug)]
 struct Line {
-    /// Where it begins; nowhere, if it is not to be recognised.
-    begin: u32,
-    /// Bytes of it, its end included.
-    len: u32,
-    /// Bytes before its value.
-    value: u32,
-    known: Known,
-    hop: bool,
+    field: Field,
+    /// Where the lines end that stand together with it and may be recognised; nowhere, if it may not.
+    run_end: usize,
 }
-
-const NOWHERE: u32 = u32::MAX;
 
 impl Recall {
     /// Takes the lines from `at` on that have the same bytes as those in the same place before, as far
     /// as there is `room` for fields; the index behind them.
     #[inline(never)]
     pub(crate) fn take(&self, buf: &[u8], at: usize, fields: &mut Vec<Field>, room: usize) -> usize {
-        let mut at = at;
-        let place = fields.len();
-        let lines = self.lines.get(place..self.lines.len().min(room)).unwrap_or_default();
-        for before in lines {
-            let len = before.len as usize;
-            let (Some(text), Some(rest)) = (self.text.get(before.begin as usize..), buf.get(at..)) else {
-                break;
-            };
-            let (Some(text), Some(line)) = (text.get(..len), rest.get(..len)) else { break };
-            if line != text {
-                break;
-            }
-            let value = at + before.value as usize;
-            fields.push(Field {
-                name: Span::new(at, value - 2),
-                value: Span::new(value, at + len - 2),
-                known: before.known,
-                hop: before.hop,
-                plain: true,
-            });
-            at += len;
-        }
-        at
+        let lines = self.lines.get(fields.len()..self.lines.len().min(room)).unwrap_or_default();
+        let Some(Line { field, run_end }) = lines.first().filter(|line| line.run_end != NOWHERE) else {
+            return at;
+        };
+        let begin = field.name.start();
+        let run = self.text.get(begin..*run_end).unwrap_or_default();
+        let same = begin + same_at_front(run, buf.get(at..).unwrap_or_default());
+        let is_same = |line: &&Line| line.run_end == *run_end && line.end() <= same;
+        let known = lines.get(..lines.iter().take_while(is_same).count()).unwrap_or_default();
+        fields.extend(known.iter().map(|line| line.field.moved(begin, at)));
+        known.last().map_or(at, |line| line.end() - begin + at)
     }
 
     /// Whether the field's line may be kept.
@@ -82,19 +66,45 @@ impl Recall {
         self.lines.clear();
         let Some(text) = buf.get(begin..end).filter(|text| text.len() <= KEPT_AT_MOST) else { return };
         self.text.extend_from_slice(text);
-        self.lines.extend(fields.iter().map(|field| Line::of(field, begin)));
+        // From the last to the first, as each has the end of the next unless a run ends between them.
+        let mut run_end = NOWHERE;
+        self.lines.extend(fields.iter().rev().map(|field| {
+            // What ended a field there need not end it in the next head: whoever reads that decides.
+            let field = Field { hop: field.known.is_hop(), ..field.moved(begin, 0) };
+            run_end = match (Recall::may_keep(&field), run_end) {
+                (false, _) => NOWHERE,
+                (true, NOWHERE) => Line { field, run_end }.end(),
+                (true, end) => end,
+            };
+            Line { field, run_end }
+        }));
+        self.lines.reverse();
     }
 }
 
 impl Line {
-    /// The line of a field in a section that begins at `section`.
+    /// The index behind it.
     #[inline]
-    fn of(field: &Field, section: usize) -> Line {
-        let begin = if Recall::may_keep(field) { (field.name.start() - section) as u32 } else { NOWHERE };
-        let (start, end) = (field.name.start(), field.value.end() + 2);
-        let (len, value) = ((end - start) as u32, (field.value.start() - start) as u32);
-        Line { begin, len, value, known: field.known, hop: field.known.is_hop() }
+    fn end(&self) -> usize {
+        self.field.value.end() + 2
     }
+}
+
+/// How many bytes at the front of both are the same.
+#[inline]
+fn same_at_front(a: &[u8], b: &[u8]) -> usize {
+    let len = a.len().min(b.len());
+    let (a, b) = (a.get(..len).unwrap_or_default(), b.get(..len).unwrap_or_default());
+    // Nearly always they are the same to the end, and that is the fastest to find out.
+    if a == b { len } else { first_difference(a, b) }
+}
+
+#[inline(never)]
+fn first_difference(a: &[u8], b: &[u8]) -> usize {
+    let blocks = a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0);
+    let whole = 16 * blocks.take_while(|(a, b)| a == b).count();
+    let bytes = a.iter().zip(b).skip(whole);
+    whole + bytes.take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]

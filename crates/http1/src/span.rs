@@ -18,6 +18,13 @@ impl Span {
         Self { start: start as u32, end: end as u32 }
     }
 
+    /// The same bytes where what stood at `from` stands at `to`. `from` is not behind the span's start.
+    #[inline]
+    pub(crate) fn moved(self, from: usize, to: usize) -> Self {
+        let shift = (to as u32).wrapping_sub(from as u32);
+        Self { start: self.start.wrapping_add(shift), end: self.end.wrapping_add(shift) }
+    }
+
     /// The bytes; empty where the span does not lie within `buf`.
     #[inline]
     pub fn of(self, buf: &[u8]) -> &[u8] {
