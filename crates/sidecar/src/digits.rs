@@ -27,6 +27,9 @@ fn eight_digits(number: u32) -> [u8; 8] {
 /// As many decimal digits as it takes.
 #[inline(never)]
 pub(crate) fn decimal(out: &mut Vec<u8>, mut number: u64) {
+    if number < 10 {
+        return out.push(b'0' + number as u8);
+    }
     // The largest has twenty digits.
     let mut text = [0; 20];
     let mut begin = text.len();
