@@ -227,6 +227,9 @@ fn clear(path: &Path) -> io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::io::Read as _;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Stdio;
 
     #[test]
     fn a_folder_has_one_holder_who_is_named_to_others() {
@@ -251,7 +254,11 @@ mod tests {
     fn what_a_killed_run_left_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         let run = format!("state-test-{}", std::process::id());
-        let mut child = std::process::Command::new("sleep").arg("60").env(RUN, &run).spawn().unwrap();
+        // It is heard of before it is looked for: for a moment after its start it has no environment to be read.
+        let mut child = std::process::Command::new("sh");
+        child.args(["-c", "echo here; read line"]).env(RUN, &run);
+        let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 5]).unwrap();
         let held = StateFolder::take(folder.path(), run, Keep::Always).unwrap();
         held.tell("").unwrap();
         // As if it had been killed: the lock is given back, the files stay.
@@ -260,7 +267,7 @@ mod tests {
         fs::write(folder.path().join("run"), text).unwrap();
         let next = StateFolder::take(folder.path(), "next".into(), Keep::Always).unwrap();
         assert!(next.found.as_ref().unwrap().contains("1 processes"));
-        assert!(!child.wait().unwrap().success());
+        assert!(child.wait().unwrap().signal().is_some());
     }
 
     #[test]
