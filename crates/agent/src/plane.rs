@@ -47,6 +47,11 @@ pub trait Plane: fmt::Debug {
 
     /// What the manifests say of these services.
     fn declare(&self, services: Vec<Declaration>) -> Answer<'_, ()>;
+
+    /// Nothing more is asked: a plane of this process gives back what it has in the agent's folder.
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Opens the plane, in the folder in which the agent keeps its state, once that folder is the agent's own.

@@ -145,6 +145,8 @@ impl Registrar {
                 // Whoever does not hear it misses this agent in a few seconds.
                 let _ = timeout(GOODBYE, shared.plane.leave()).await;
             }
+            // What it could not put away is found by the next run.
+            let _ = shared.plane.close().await;
         }
     }
 }

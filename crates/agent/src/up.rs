@@ -188,6 +188,9 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     let status = life.run(&program, &command).await;
     let goodbye = life.agent.borrow().hands.registrar.goodbye();
     goodbye.await;
+    if purpose == Purpose::Environment {
+        life.agent.borrow().hands.state.forget_known();
+    }
     life.guard.dismiss().await;
     Ok(status)
 }

@@ -5,7 +5,7 @@ use crate::delivery::serve::{self, Gate, Guard};
 use crate::delivery::{Hub, Publisher, Trouble};
 use crate::desk::{Desk, Worker};
 use crate::events::{Events, Tell};
-use crate::registry::{Command, Rules, Token};
+use crate::registry::{Command, Registry, Rules, Token};
 use crate::secret;
 use crate::store::{Embedded, Store, StoreError};
 use api::{Happening, Query, rfc3339};
@@ -31,6 +31,9 @@ mod view;
 /// After a restart followers come back within this: they try every half second at the latest. Until then it is not
 /// known who has what.
 const COMING_BACK: Duration = Duration::from_secs(1);
+/// Files of the folder: what is known, and the token that is made unasked.
+const REGISTRY: &str = "registry.redb";
+const JOIN_TOKEN: &str = "join-token";
 
 /// What a control plane is to be.
 pub struct Options {
@@ -114,7 +117,7 @@ impl Plane {
     /// As [`OpenError`] says: nothing is served then.
     pub fn open(options: Options) -> Result<Plane, OpenError> {
         make_folder(&options.state)?;
-        let store = Embedded::open(&options.state.join("registry.redb"))?;
+        let store = Embedded::open(&options.state.join(REGISTRY))?;
         Plane::open_with(options, store)
     }
 
@@ -334,10 +337,10 @@ impl Plane {
     /// # Errors
     /// The token cannot be kept, or its file cannot be written.
     pub async fn join_token(&self) -> io::Result<PathBuf> {
-        let path = self.0.state.join("join-token");
+        let path = self.0.state.join(JOIN_TOKEN);
         let written = std::fs::read_to_string(&path).unwrap_or_default();
         if let secret::Shown::Join(id, hash) = secret::read(written.trim()) {
-            let good = move |registry: &crate::registry::Registry| {
+            let good = move |registry: &Registry| {
                 registry.tokens().any(|(known, token)| *known == id && token.hash == hash)
             };
             if self.0.desk.look(good).await.is_ok_and(|good| good) {
@@ -348,6 +351,23 @@ impl Plane {
         let made = made.map_err(|why| io::Error::other(format!("no join token is made: {}", why.body)))?;
         net::private::write(&path, &format!("{}\n", made.token.unwrap_or_default()))?;
         Ok(path)
+    }
+
+    /// Whether somebody may come back to it: an agent that has joined, or one for which a token was made.
+    pub async fn is_awaited(&self) -> bool {
+        // One token is made unasked, and stands in a file.
+        let awaited = |registry: &Registry| {
+            let joined = registry.agents().any(|agent| agent.services.is_some() || agent.instances > 0);
+            joined || registry.tokens().count() > 1
+        };
+        self.0.desk.look(awaited).await.unwrap_or(true)
+    }
+
+    /// Removes what it has kept, once it has stopped. What cannot be removed is as good the next time.
+    pub fn forget(&self) {
+        for file in [REGISTRY, JOIN_TOKEN] {
+            let _ = std::fs::remove_file(self.0.state.join(file));
+        }
     }
 
     /// Ends every stream politely and closes the store after what was asked before. Runs within a runtime.

@@ -6,6 +6,7 @@ use control::desk::Failed;
 use control::registry::{Command, Done, Owner, Refused, Rules};
 use model::{AgentName, InstanceName, Registration, Settled};
 use net::clock::unix_millis;
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
@@ -57,8 +58,8 @@ fn begin(environment: String, folder: &Path) -> anyhow::Result<Seat> {
     });
     let remark = (delivery.port() != DELIVERY)
         .then(|| format!("sidecars follow the control plane at {delivery}, as port {DELIVERY} was taken"));
-    let end = End { stop: Some(stop), thread: Some(thread) };
-    let own = Own { plane, owner, delivery, environment, _end: end };
+    let end = RefCell::new(Some(End { stop: Some(stop), thread: Some(thread) }));
+    let own = Own { plane, owner, delivery, environment, end };
     Ok(Seat {
         plane: Rc::new(own),
         known: None,
@@ -105,7 +106,13 @@ fn serve(plane: &control::Plane, listener: TcpListener, stopped: oneshot::Receiv
             // Asked, or whoever could ask is gone.
             _ = stopped => {}
         }
+        let is_awaited = plane.is_awaited().await;
         plane.stop().await;
+        if !is_awaited {
+            // Its environment is down, and nobody from outside of it is to find it again.
+            plane.forget();
+            let _ = std::fs::remove_file(plane.state().join(LAST));
+        }
     });
 }
 
@@ -116,7 +123,8 @@ struct Own {
     owner: Owner,
     delivery: SocketAddr,
     environment: String,
-    _end: End,
+    /// Until it is closed.
+    end: RefCell<Option<End>>,
 }
 
 /// Ends the thread when it is dropped.
@@ -210,6 +218,15 @@ impl Plane for Own {
                 author,
             };
             self.plane.desk().ask_all(services.into_iter().map(declare)).await.map_err(error)
+        })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        let end = self.end.take();
+        Box::pin(async move {
+            // A panic of the thread has been printed by it.
+            let _ = tokio::task::spawn_blocking(move || drop(end)).await;
+            Ok(())
         })
     }
 }

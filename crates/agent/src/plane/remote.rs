@@ -117,7 +117,10 @@ impl Remote {
             )));
         };
         read_line(path).ok_or_else(|| {
-            not_identified(format!("there is no join token in {}: is it the right file?", path.display()))
+            not_identified(format!(
+                "there is no join token in {}: is it the right file, and has the control plane been started?",
+                path.display()
+            ))
         })
     }
 

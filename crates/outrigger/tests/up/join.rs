@@ -204,6 +204,9 @@ fn a_control_plane_that_is_away_is_waited_for_and_found_again() {
     let stage = environment();
     let api = free();
     let up = stage.up(&["--api", &api]);
+    // Somebody is expected: the control plane keeps what it knows, also while it is down.
+    let (status, _, err) = stage::outrigger(&["token", "--api", &api]);
+    assert_eq!(status, 0, "{err}");
     up.stop();
     let app = app(&stage);
     let guest = run(&stage, &api, &[], &[&app[0], &app[1]]);

@@ -27,6 +27,7 @@ fn a_command_runs_in_the_mesh_and_its_status_is_returned_twice_in_a_row() {
         assert_eq!(value("HTTP_PROXY"), value("OUTRIGGER_OUTBOUND"));
         assert_eq!(value("NO_PROXY"), "localhost,127.0.0.1,::1");
         assert!(stage.nothing_is_left());
+        assert_eq!(stage.kept(), ["events.jsonl", "hello-1.log"]);
     }
 }
 

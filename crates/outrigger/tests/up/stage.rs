@@ -153,6 +153,16 @@ impl Stage {
         self.processes().iter().find(is_guard)?.file_name()?.to_str()?.parse().ok()
     }
 
+    /// The names of the files in the state folder, in order.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        let folders = ["", "known", "logs", "snapshots"].map(|folder| self.path("state").join(folder));
+        let entries = folders.into_iter().flat_map(|folder| fs::read_dir(folder).unwrap().flatten());
+        let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+        let mut names: Vec<String> = files.map(|file| file.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     /// Whether no process of the last run lives and its files are gone.
     pub(crate) fn nothing_is_left(&self) -> bool {
         let snapshots = fs::read_dir(self.path("state/snapshots")).unwrap().count();
