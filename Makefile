@@ -30,8 +30,9 @@ test: ## Everything that must hold before a change lands
 tidy: ## House rules only: fences between crates, sizes, text
 	@$(CARGO) xtask tidy
 
-bench: ## CPU, throughput and latency beside other proxies, into bench/RESULTS.md
+bench: ## CPU and latency beside other proxies, delivery to 10,000 followers: into bench/
 	$(CARGO) xtask bench proxy
+	$(CARGO) xtask bench control
 
 prove: ## Hold sidecar, drill and control plane to their bars; takes an hour or more
 	$(CARGO) xtask prove spine

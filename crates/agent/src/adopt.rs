@@ -6,7 +6,7 @@
 //! started with (`Unit::own`) until its turn comes: where the first one does not start, the others stay what they are,
 //! also when they have to be started again meanwhile.
 
-use crate::desired::{Desired, Liveness, Service, Startup, Unit};
+use crate::desired::{Desired, Service, Unit};
 
 /// What has to be done so that a changed environment runs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -134,8 +134,7 @@ impl Service {
         (*kind, build, command, folder, variables)
             == (new.kind, &new.build, &new.command, &new.folder, &new.variables)
             && called[0] == called[1]
-            && same_startup(startup, &new.startup)
-            && same_liveness(liveness.as_ref(), new.liveness.as_ref())
+            && (startup, liveness) == (&new.startup, &new.liveness)
     }
 
     /// What an instance of it is that goes on: itself, with everything of `new` that needs no restart.
@@ -151,19 +150,6 @@ impl Service {
             ..new.clone()
         }
     }
-}
-
-fn same_startup(one: &Startup, other: &Startup) -> bool {
-    let Startup { probe, every, timeout, within } = one;
-    (probe, every, timeout, within) == (&other.probe, &other.every, &other.timeout, &other.within)
-}
-
-fn same_liveness(one: Option<&Liveness>, other: Option<&Liveness>) -> bool {
-    let parts = |l: &Liveness| {
-        let Liveness { probe, every, timeout, failures } = l;
-        (probe.clone(), *every, *timeout, *failures)
-    };
-    one.map(parts) == other.map(parts)
 }
 
 #[cfg(test)]

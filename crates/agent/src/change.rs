@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use tokio::sync::Notify;
-use wire::files::{Texts, difference};
+use wire::files::{SERVICE_FILE, Texts, difference};
 
 /// So many lines of a build are told when it fails.
 const LAST_LINES: usize = 5;
@@ -161,7 +161,7 @@ pub(crate) fn declarations(desired: &Desired) -> Vec<Declaration> {
     let declaration = |service: &Service| Declaration {
         service: service.name.clone(),
         settings: service.for_callers.clone(),
-        author: service.folder.join("service.toml").display().to_string(),
+        author: service.folder.join(SERVICE_FILE).display().to_string(),
     };
     desired.services.iter().filter(declared).map(declaration).collect()
 }

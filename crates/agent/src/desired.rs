@@ -136,7 +136,7 @@ pub enum Probe {
 }
 
 /// When an app counts as started.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Startup {
     /// It has once passed this.
     pub probe: Probe,
@@ -149,7 +149,7 @@ pub struct Startup {
 }
 
 /// When an app counts as hanging.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Liveness {
     /// It does not pass this …
     pub probe: Probe,

@@ -2,7 +2,7 @@
 //!
 //! The agent owns this trait and does not depend on the control plane: the binary puts the two together. Each call is
 //! one message, made within a task of its own, so that none keeps the agent's loop waiting. None is tried again here:
-//! that is the caller's decision, and [`PlaneError`] says what it is of use to try.
+//! that is the caller's decision, by what a [`PlaneError`] says.
 
 use api::Happening;
 use model::{InstanceName, Registration, ServiceName, Settings, Settled};

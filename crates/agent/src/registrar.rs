@@ -89,19 +89,15 @@ impl Registrar {
             plane,
             news,
             introduction,
-            wanted: RefCell::new(vec![None; units]),
+            wanted: RefCell::default(),
             changes: Cell::new(0),
             joined: watch::Sender::new(false),
             doubt: Notify::new(),
         });
-        let mut tasks = vec![spawn_local(keep(shared.clone())).abort_handle()];
-        let mut orders = Vec::new();
-        for at in 0..units {
-            let (sender, receiver) = watch::channel(Order::Nothing);
-            orders.push(sender);
-            tasks.push(spawn_local(follow(shared.clone(), at, receiver)).abort_handle());
-        }
-        Registrar { shared, orders, tasks, declaring: RefCell::default() }
+        let tasks = vec![spawn_local(keep(shared.clone())).abort_handle()];
+        let mut registrar = Registrar { shared, orders: Vec::new(), tasks, declaring: RefCell::default() };
+        registrar.extend(units);
+        registrar
     }
 
     /// There are so many units by now.

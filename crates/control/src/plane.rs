@@ -5,7 +5,7 @@ use crate::delivery::serve::{self, Gate, Guard};
 use crate::delivery::{Hub, Publisher, Trouble};
 use crate::desk::{Desk, Worker};
 use crate::events::{Events, Tell};
-use crate::registry::{Command, Registry, Rules, Token};
+use crate::registry::{Command, Hash, Registry, Rules, Token};
 use crate::secret;
 use crate::store::{Embedded, Store, StoreError};
 use api::{Happening, Query, rfc3339};
@@ -338,8 +338,7 @@ impl Plane {
     /// The token cannot be kept, or its file cannot be written.
     pub async fn join_token(&self) -> io::Result<PathBuf> {
         let path = self.0.state.join(JOIN_TOKEN);
-        let written = std::fs::read_to_string(&path).unwrap_or_default();
-        if let secret::Shown::Join(id, hash) = secret::read(written.trim()) {
+        if let Some((id, hash)) = written_token(&path) {
             let good = move |registry: &Registry| {
                 registry.tokens().any(|(known, token)| *known == id && token.hash == hash)
             };
@@ -356,9 +355,10 @@ impl Plane {
     /// Whether somebody may come back to it: an agent that has joined, or one for which a token was made.
     pub async fn is_awaited(&self) -> bool {
         // One token is made unasked, and stands in a file.
-        let awaited = |registry: &Registry| {
+        let unasked = written_token(&self.0.state.join(JOIN_TOKEN)).map(|(id, _)| id);
+        let awaited = move |registry: &Registry| {
             let joined = registry.agents().any(|agent| agent.services.is_some() || agent.instances > 0);
-            joined || registry.tokens().count() > 1
+            joined || registry.tokens().any(|(id, _)| Some(id) != unasked.as_ref())
         };
         self.0.desk.look(awaited).await.unwrap_or(true)
     }
@@ -381,6 +381,14 @@ impl Plane {
             // A runtime that is shut down meanwhile has nobody who waits.
             let _ = tokio::task::spawn_blocking(move || worker.join()).await;
         }
+    }
+}
+
+/// The join token in the file at `path`, as it is known by; none if it holds none.
+fn written_token(path: &Path) -> Option<(Arc<str>, Hash)> {
+    match secret::read(std::fs::read_to_string(path).unwrap_or_default().trim()) {
+        secret::Shown::Join(id, hash) => Some((id, hash)),
+        secret::Shown::Agent(..) | secret::Shown::Other => None,
     }
 }
 

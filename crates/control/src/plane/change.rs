@@ -9,11 +9,11 @@ use api::{Operation, OperationState, Progress, VERSION, Wanted, encode, rfc3339}
 use model::{Difference, Environment, ServiceKind, ServiceName, Settings, Settled, fingerprint};
 use net::admin::{Request, Response};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
-use wire::files::{Texts, policies_difference};
+use std::time::{Duration, Instant, SystemTime};
+use wire::files::{SERVICE_FILE, Texts, policies_difference};
 use wire::xds::Kind;
 
-/// For so long it is waited until every sidecar has adopted a policy.
+/// For so long it is waited until every sidecar has adopted all policies.
 const ADOPTED: Duration = Duration::from_secs(2);
 
 /// What manifests would change.
@@ -32,20 +32,20 @@ pub(super) async fn apply(plane: &Plane, request: &Request) -> Answer<Response> 
         return Err(problem(409, "plan-is-stale", text.into()));
     }
     let names: BTreeSet<ServiceName> = compared.difference.services().into_iter().cloned().collect();
+    let command = |service: &ServiceName| match compared.wanted.get(service).cloned() {
+        Some((settings, author)) => {
+            Command::Declare { service: service.clone(), settings: Box::new(settings), author }
+        }
+        None => Command::Withdraw { service: service.clone() },
+    };
+    plane.desk().ask_all(names.iter().map(command)).await.map_err(|why| failed(&why))?;
+    let deadline = Instant::now() + ADOPTED;
     let mut steps = Vec::new();
     for name in &names {
-        let text = match compared.wanted.get(name) {
-            Some((settings, author)) => {
-                let (service, settings) = (name.clone(), Box::new(settings.clone()));
-                plane.ask(Command::Declare { service, settings, author: author.clone() }).await?;
-                declared(plane, name).await
-            }
-            None => {
-                plane.ask(Command::Withdraw { service: name.clone() }).await?;
-                format!("{name}: its policies are withdrawn")
-            }
-        };
-        steps.push(text);
+        steps.push(match compared.wanted.contains_key(name) {
+            true => declared(plane, name, deadline.saturating_duration_since(Instant::now())).await,
+            false => format!("{name}: its policies are withdrawn"),
+        });
     }
     let total = u32::try_from(names.len()).unwrap_or(u32::MAX);
     let time = rfc3339(SystemTime::now());
@@ -62,9 +62,9 @@ pub(super) async fn apply(plane: &Plane, request: &Request) -> Answer<Response> 
     Ok(Response::json(202, encode(&operation)))
 }
 
-/// How far the policies of `name` have come.
-async fn declared(plane: &Plane, name: &ServiceName) -> String {
-    match plane.arrived(Kind::Policy, name.as_str(), ADOPTED).await {
+/// How far the policies of `name` have come after `within`.
+async fn declared(plane: &Plane, name: &ServiceName, within: Duration) -> String {
+    match plane.arrived(Kind::Policy, name.as_str(), within).await {
         Settled::Everywhere => format!("{name}: every sidecar that calls it has its policies"),
         Settled::NotYet { waiting } => format!(
             "{name}: its policies are kept; not confirmed yet by {} (see `outrigger sync`)",
@@ -114,7 +114,7 @@ impl Compared {
 fn declared_by(environment: &Environment) -> BTreeMap<ServiceName, (Settings, String)> {
     let services = environment.services.iter().filter(|s| s.manifest.kind == ServiceKind::Service);
     let declared = |s: &model::EnvironmentService| {
-        let author = s.folder.join("service.toml").display().to_string();
+        let author = s.folder.join(SERVICE_FILE).display().to_string();
         (s.manifest.name.clone(), (s.for_callers(), author))
     };
     services.map(declared).collect()

@@ -1,6 +1,7 @@
 //! Messages and their bytes, by way of what ships: the codecs of both sides, without a socket between them.
 
-use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -23,29 +24,9 @@ pub(crate) fn take_message(read: &mut Vec<u8>) -> Option<Vec<u8>> {
     Some(message)
 }
 
-/// One message as the body of a request or response.
-struct Once(Option<Bytes>);
-
-impl HttpBody for Once {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
-}
-
 /// The next piece of a body.
 pub(crate) async fn piece(body: &mut Body) -> Option<Bytes> {
-    let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
-    frame.unwrap().into_data().ok()
+    body.frame().await?.unwrap().into_data().ok()
 }
 
 struct Silence;
@@ -71,7 +52,7 @@ pub(crate) async fn read_request(message: &[u8]) -> Result<Request, Broken> {
         tell.send(requests).unwrap();
         Silence
     };
-    let _answer = grpc::answer(posted(Once(Some(framed(message)))), begin).await;
+    let _answer = grpc::answer(posted(Full::new(framed(message))), begin).await;
     let mut requests = told.recv().unwrap();
     poll_fn(|cx| requests.poll(cx)).await.unwrap()
 }
@@ -81,13 +62,13 @@ async fn nowhere(
     request: hyper::Request<Body>,
     said: Arc<Mutex<Vec<u8>>>,
     says: Bytes,
-) -> Result<hyper::Response<Once>, Infallible> {
+) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
     let mut body = request.into_body();
     while let Some(bytes) = piece(&mut body).await {
         said.lock().unwrap().extend_from_slice(&bytes);
     }
     let response = hyper::Response::builder().header("content-type", "application/grpc");
-    Ok(response.body(Once(Some(says))).unwrap())
+    Ok(response.body(Full::new(says)).unwrap())
 }
 
 struct Say(Option<Request>);

@@ -5,7 +5,7 @@ use clap::Args;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use wire::files::{Problem, Problems, load, load_scenario, load_service};
+use wire::files::{ENVIRONMENT_FILE, Problem, Problems, SERVICE_FILE, load, load_scenario, load_service};
 
 /// Check the manifests of a folder, or a scenario's file, without running anything.
 #[derive(Args, Debug)]
@@ -42,7 +42,7 @@ fn neither(path: &Path) -> Option<&'static str> {
     match path.file_name().and_then(|name| name.to_str()) {
         _ if path.is_dir() => None,
         _ if !path.exists() => Some("is no folder and no file: name the folder with environment.toml"),
-        Some("environment.toml" | "service.toml") => Some("is checked with its folder: name that"),
+        Some(ENVIRONMENT_FILE | SERVICE_FILE) => Some("is checked with its folder: name that"),
         _ => None,
     }
 }
@@ -56,7 +56,7 @@ fn check_scenario(file: &Path) -> Result<Sizes, Problems> {
 
 /// Reads the environment in `dir`; where there is none but a service, that alone.
 fn check(dir: &Path) -> Result<Sizes, Problems> {
-    if !dir.join("environment.toml").exists() && dir.join("service.toml").exists() {
+    if !dir.join(ENVIRONMENT_FILE).exists() && dir.join(SERVICE_FILE).exists() {
         return load_service(dir).map(|_| Sizes { services: 1, instances: 1 });
     }
     let environment = load(dir)?;

@@ -22,16 +22,6 @@ use tokio::net::TcpStream;
 /// How long a tunnel may be silent once the caller has sent its last byte: nobody may be there any more.
 const HALF_CLOSED: Duration = Duration::from_secs(10);
 
-/// Whose turn it is when an exchange is polled.
-enum Turn {
-    /// The others' first.
-    Begun,
-    /// The one that goes on from the call's last step; what the clock said then still holds.
-    Own,
-    /// One for which it was woken.
-    Later,
-}
-
 /// One request's traffic with the caller and with at most two instances.
 pub(crate) struct Exchange<'a> {
     worker: &'a Worker,
@@ -52,6 +42,8 @@ pub(crate) struct Exchange<'a> {
     /// The longest silence while an answer is passed on, and when the last byte moved.
     silence: Duration,
     last_byte: Moment,
+    /// Whether the others have had their turn since the request came.
+    gave_way: bool,
     /// Whether the desk knows whom to wake.
     waiting: bool,
     /// An attempt that could not even be started, to be reported at the next event.
@@ -80,6 +72,7 @@ impl<'a> Exchange<'a> {
             half_closed: false,
             silence: Duration::MAX,
             last_byte: Moment::NEVER,
+            gave_way: false,
             waiting: false,
             failed_to_open: None,
             rule: None,
@@ -241,24 +234,20 @@ impl<'a> Exchange<'a> {
 
     /// Waits for what the call must hear of, until `until` at the latest.
     ///
-    /// Before anything is sent to an instance, the other connections whose requests have come get their turn: where
+    /// Before anything of a request is sent, the other connections whose requests have come get their turn: where
     /// many come at once, all heads are read and then all are sent. Each of the two finds its code, and the kernel's,
     /// still in the processor's cache, and instances are woken once for several requests (Barach et al., "High-speed
     /// software data plane via vectorized packet processing", 2018).
     pub(crate) fn event(&mut self, desk: &Desk, id: CallId, until: Moment) -> impl Future<Output = Event> {
-        let mut turn = if self.forwarding.is_none() { Turn::Begun } else { Turn::Own };
+        let mut woken = false;
         std::future::poll_fn(move |cx| {
-            match turn {
-                Turn::Begun => {
-                    turn = Turn::Own;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                // It goes on from where the call just was.
-                Turn::Own => turn = Turn::Later,
-                Turn::Later => {
-                    self.worker.look_at_clock();
-                }
+            if !std::mem::replace(&mut self.gave_way, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            // The first time it goes on from the call's last step, and what the clock said then still holds.
+            if std::mem::replace(&mut woken, true) {
+                self.worker.look_at_clock();
             }
             let event = ready!(self.poll_turn(desk, id, cx, until));
             if std::mem::take(&mut self.waiting) {

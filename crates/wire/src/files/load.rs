@@ -13,10 +13,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The manifest of an environment, in its folder.
-pub(crate) const ENVIRONMENT_FILE: &str = "environment.toml";
+pub const ENVIRONMENT_FILE: &str = "environment.toml";
 
 /// The manifest of a service, in its folder.
-pub(crate) const SERVICE_FILE: &str = "service.toml";
+pub const SERVICE_FILE: &str = "service.toml";
 
 /// A manifest that is larger is no manifest.
 pub(crate) const MOST_BYTES: u64 = 1 << 20;

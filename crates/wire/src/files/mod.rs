@@ -24,7 +24,7 @@ mod view;
 
 pub use difference::{difference, policies_difference};
 pub use known::{Known, KnownService, decode_known, encode_known};
-pub use load::{decode_environment, decode_service, load, load_service};
+pub use load::{ENVIRONMENT_FILE, SERVICE_FILE, decode_environment, decode_service, load, load_service};
 pub use problem::{Problem, Problems};
 pub use scenario::{decode_scenario, load_scenario};
 pub use schema::{Manifest, schema};
