@@ -89,13 +89,14 @@ fn list(args: &DrillArgs) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
+    let room = 78_usize.saturating_sub(width).max(20);
     for (name, about) in lines {
-        let room = 78_usize.saturating_sub(width).max(20);
-        let about = crate::drill::transcript::wrapped(&about, room);
-        let head = about.first().map_or("", String::as_str);
-        // A line each: the rest stands in the report.
-        let more = if about.len() > 1 { " …" } else { "" };
-        writeln!(out, "{name:<width$}{head}{more}")?;
+        let mut name = name;
+        for line in crate::drill::transcript::wrapped(&about, room) {
+            writeln!(out, "{name:<width$}{line}")?;
+            // The rest of a sentence stands below its beginning.
+            name = "";
+        }
     }
     eprintln!("\nNext: outrigger drill NAME");
     Ok(ExitCode::SUCCESS)
