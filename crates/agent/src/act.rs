@@ -193,7 +193,8 @@ impl Hands {
             | Action::Spare(_)
             | Action::Renew(_)
             | Action::Retire(_)
-            | Action::Begin(_)
+            | Action::Begin(..)
+            | Action::Await(..)
             | Action::Advance(_)
             | Action::Abandon(..) => {}
         }

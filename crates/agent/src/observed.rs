@@ -203,6 +203,8 @@ pub struct Operation {
     pub queue: VecDeque<usize>,
     /// The unit whose turn it is, and since when.
     pub current: Option<(usize, Moment)>,
+    /// Since when the next unit has no turn, as another one is away; told.
+    pub waits: Option<Moment>,
     /// Units that are through.
     pub done: u32,
     /// Units in all.
@@ -450,6 +452,7 @@ impl Observed {
             retires: Vec::new(),
             queue: units.into(),
             current: None,
+            waits: None,
             done: 0,
             total,
             ended: None,

@@ -66,8 +66,10 @@ pub enum Action {
     Renew(usize),
     /// Stop it for good.
     Retire(usize),
-    /// The operation takes up its next unit.
-    Begin(usize),
+    /// The operation takes up this unit of its queue.
+    Begin(usize, usize),
+    /// The operation says which unit of its queue has its turn when which other one is in rotation.
+    Await(usize, usize, usize),
     /// The operation's unit is back.
     Advance(usize),
     /// The operation is given up, and why.
@@ -315,25 +317,57 @@ impl View<'_> {
         next.map(Action::Retire)
     }
 
-    fn begin(&self, op: usize, operation: &Operation) -> Option<Action> {
-        let next = *operation.queue.front()?;
-        let unit = &self.observed.units[next];
-        let idle = unit.wanted == Wanted::Run && self.may_leave(next);
-        idle.then_some(Action::Begin(op))
+    /// Whoever is out of rotation anyway comes first among those of its rank: nothing is lost by it, and its
+    /// neighbours could not be taken away before it is back.
+    fn begin(&mut self, op: usize, operation: &Operation) -> Option<Action> {
+        let first = *operation.queue.front()?;
+        let is_out = |at: &usize| {
+            let unit = &self.observed.units[*at];
+            self.is_called(*at) && !unit.published() && unit.wanted == Wanted::Run
+        };
+        let peers = operation.queue.iter().filter(|at| self.desired.rank(**at) == self.desired.rank(first));
+        let next = peers.copied().find(is_out).unwrap_or(first);
+        let Some(away) = self.in_the_way(next) else { return Some(Action::Begin(op, next)) };
+        let Some(since) = operation.waits else { return Some(Action::Await(op, next, away)) };
+        let late = self.passed(since, self.time_to_return(away));
+        let (next, away) = (&self.desired.units[next].name, &self.desired.units[away].name);
+        late.then(|| {
+            Action::Abandon(op, format!("{next} had no turn, as {away} was not in rotation in time"))
+        })
+    }
+
+    /// Who has to be back before the unit may be restarted: itself, or a neighbour.
+    fn in_the_way(&self, at: usize) -> Option<usize> {
+        if self.observed.units[at].wanted != Wanted::Run {
+            return Some(at);
+        }
+        let service = self.desired.units[at].service.filter(|_| !self.may_leave(at))?;
+        self.desired.instances(service).find(|other| *other != at && !self.is_there(*other))
+    }
+
+    /// How long an operation waits for a unit to be back: a stop, a start, and some more.
+    fn time_to_return(&self, at: usize) -> Duration {
+        let usual = self.desired.service(at).map_or(EDGE_GRACE, |s| s.startup.within + s.stop_grace);
+        usual + OPERATION_SLACK
     }
 
     fn await_return(&mut self, op: usize, at: usize, since: Moment) -> Option<Action> {
         let unit = &self.observed.units[at];
         let name = &self.desired.units[at].name;
-        if unit.wanted == Wanted::Run && self.is_there(at) {
+        if unit.wanted == Wanted::Run && unit.app == App::Failed {
+            let why = unit.reason.as_deref().unwrap_or("no-reason");
+            return Some(Action::Abandon(op, format!("the job {name} failed ({why})")));
+        }
+        if self.is_there(at) {
             return Some(Action::Advance(op));
         }
         if unit.wanted == Wanted::Run && unit.app_failures >= crate::observed::FAILED_STARTS {
             return Some(Action::Abandon(op, format!("{name} does not start any more")));
         }
-        let service = self.desired.service(at);
-        let usual = service.map_or(EDGE_GRACE, |s| s.startup.within + s.stop_grace);
-        let late = self.passed(since, usual + OPERATION_SLACK);
+        // A job takes as long as it takes, once it runs.
+        let runs =
+            self.desired.service(at).is_some_and(|s| s.kind == Kind::Job) && unit.wanted == Wanted::Run;
+        let late = !runs && self.passed(since, self.time_to_return(at));
         late.then(|| Action::Abandon(op, format!("{name} was not back in time")))
     }
 

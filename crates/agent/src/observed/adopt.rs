@@ -17,6 +17,7 @@ impl Observed {
             queue: VecDeque::new(),
             retires: Vec::new(),
             current: None,
+            waits: None,
             done: 0,
             total: 0,
             stage: super::Stage::Building,

@@ -69,7 +69,14 @@ impl Observed {
                 unit.new_ports |= unit.sidecar_failures >= FAILED_STARTS;
             }
             Action::Retire(at) => self.apply_retire(*at),
-            Action::Begin(op) => self.apply_begin(*op, desired, now),
+            Action::Begin(op, at) => self.apply_begin(*op, *at, desired, now),
+            Action::Await(op, at, away) => {
+                let (at, away) = (&desired.units[*at].name, &desired.units[*away].name);
+                let operation = &mut self.operations[*op];
+                operation.waits = Some(now);
+                let text = format!("{at} has its turn when {away} is in rotation: waiting for it");
+                operation.progress.push((now, text));
+            }
             Action::Advance(op) => self.apply_advance(*op, desired, now),
             Action::Abandon(op, why) => self.apply_abandon(*op, why, now),
         }
@@ -112,9 +119,10 @@ impl Observed {
         }
     }
 
-    fn apply_begin(&mut self, op: usize, desired: &Desired, now: Moment) {
+    fn apply_begin(&mut self, op: usize, at: usize, desired: &Desired, now: Moment) {
         let operation = &mut self.operations[op];
-        let Some(at) = operation.queue.pop_front() else { return };
+        operation.queue.retain(|queued| *queued != at);
+        operation.waits = None;
         operation.current = Some((at, now));
         operation.progress.push((now, format!("{} is restarted", desired.units[at].name)));
         // What failed before is no sign of what comes now.

@@ -137,7 +137,9 @@ impl Play {
         let verb = text.split('(').next().unwrap();
         let number: usize = text.split(['(', ')', ',']).nth(1).unwrap().parse().unwrap();
         match action {
-            Action::Begin(_) | Action::Advance(_) | Action::Abandon(..) => format!("{verb} #{number}"),
+            Action::Begin(..) | Action::Await(..) | Action::Advance(_) | Action::Abandon(..) => {
+                format!("{verb} #{number}")
+            }
             _ => format!("{verb} {}", self.desired.units[number].name),
         }
     }
@@ -670,6 +672,78 @@ fn a_rolling_restart_waits_while_a_neighbour_is_away() {
     play.tell(Fact::Restart(1, vec![1]));
     assert!(!play.run().iter().any(|word| word.starts_with("Begin")));
     assert!(play.after(500).contains(&"Begin #0".into()));
+}
+
+#[test]
+fn who_is_out_of_rotation_anyway_is_restarted_first() {
+    let mut play = Play::up(vec![service("a", 3, &[])]);
+    // It does not come up any more, and its neighbours would wait for it for ever.
+    play.mute = vec![2];
+    play.exits("a-2", Exit::Code(1));
+    play.run();
+    play.tell(Fact::Restart(1, vec![1, 2, 3]));
+    assert_eq!(play.run()[0], "Begin #0");
+    assert_eq!(play.observed.operations[0].current.unwrap().0, 2);
+    play.tell(Fact::StartupPassed(2, play.observed.units[2].app_run));
+    play.mute.clear();
+    play.run();
+    let operation = &play.observed.operations[0];
+    assert_eq!((operation.done, operation.ended), (3, Some(Ended::Done)));
+}
+
+#[test]
+fn a_restart_says_whom_it_waits_for_and_does_not_wait_for_ever() {
+    let mut play = Play::up(vec![service("a", 2, &[])]);
+    play.mute = vec![2];
+    play.exits("a-2", Exit::Code(1));
+    play.run();
+    play.tell(Fact::Restart(1, vec![1]));
+    play.run();
+    for _ in 0..74 {
+        play.after(1_000);
+    }
+    let operation = &play.observed.operations[0];
+    let told: Vec<&str> = operation.progress.iter().map(|(_, text)| text.as_str()).collect();
+    let waits = "a-1 has its turn when a-2 is in rotation: waiting for it";
+    assert_eq!((told.len(), told[1], operation.ended), (2, waits, None), "said once");
+    play.after(1_000);
+    let operation = &play.observed.operations[0];
+    assert_eq!(operation.ended, Some(Ended::Failed));
+    let (_, last) = operation.progress.last().unwrap();
+    assert_eq!(last, "given up: a-1 had no turn, as a-2 was not in rotation in time");
+    assert!(play.there("a-1"));
+    // Whoever asks next is heard.
+    play.mute.clear();
+    play.tell(Fact::StartupPassed(2, play.observed.units[2].app_run));
+    play.after(30_000);
+    play.tell(Fact::Restart(2, vec![1]));
+    play.run();
+    assert_eq!(play.observed.operations[1].ended, Some(Ended::Done));
+}
+
+#[test]
+fn a_restarted_job_takes_as_long_as_it_takes_and_is_not_done_when_it_failed() {
+    let mut play = Play::begin(vec![job("seed")]);
+    play.run();
+    play.exits("seed-1", Exit::Code(0));
+    play.run();
+    play.tell(Fact::Restart(1, vec![1]));
+    play.run();
+    play.after(3_600_000);
+    assert_eq!(play.observed.operations[0].ended, None);
+    play.exits("seed-1", Exit::Code(0));
+    play.run();
+    assert_eq!(play.observed.operations[0].ended, Some(Ended::Done));
+    play.tell(Fact::Restart(2, vec![1]));
+    play.run();
+    for _ in 0..3 {
+        assert_eq!(play.observed.operations[1].ended, None);
+        play.exits("seed-1", Exit::Code(2));
+        play.after(10_000);
+    }
+    let operation = &play.observed.operations[1];
+    assert_eq!((operation.done, operation.ended), (0, Some(Ended::Failed)));
+    assert_eq!(operation.progress.last().unwrap().1, "given up: the job seed-1 failed (exit-2)");
 }
 
 #[test]

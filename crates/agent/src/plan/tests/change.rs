@@ -106,6 +106,31 @@ fn the_first_that_does_not_start_ends_the_change_and_the_others_stay_what_they_a
 }
 
 #[test]
+fn a_change_that_broke_the_second_of_two_can_be_taken_back() {
+    let mut play = Play::up(vec![service("a", 2, &[])]);
+    let second = play.unit("a-2");
+    let mut broken = service("a", 2, &[]);
+    broken.command = vec!["broken".into()];
+    play.mute.push(second);
+    let id = play.change(vec![broken]);
+    play.run();
+    for _ in 0..3 {
+        play.exits("a-2", Exit::Code(1));
+        play.after(1_000);
+    }
+    assert_eq!(play.ended(id), Some(Ended::Failed), "{:?}", play.told(id));
+    play.exits("a-2", Exit::Code(1));
+    let id = play.change(vec![service("a", 2, &[])]);
+    play.run();
+    assert!(play.observed.is_turn_of(second), "{:?}", play.told(id));
+    play.mute.clear();
+    play.tell(Fact::StartupPassed(second, play.observed.units[second].app_run));
+    play.run();
+    assert_eq!(play.ended(id), Some(Ended::Done), "{:?}", play.told(id));
+    assert!(play.there("a-1") && play.there("a-2"));
+}
+
+#[test]
 fn a_new_service_that_does_not_come_leaves_its_callers_as_they_are() {
     let mut play = Play::up(vec![service("front", 1, &[])]);
     let id = play.change(vec![service("front", 1, &["new"]), service("new", 1, &[])]);
