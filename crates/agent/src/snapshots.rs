@@ -54,7 +54,7 @@ fn called(desired: &Desired, caller: Option<&Service>) -> Vec<ServiceName> {
 fn declared(desired: &Desired, name: ServiceName) -> model::Service {
     let known = desired.services.iter().find(|s| s.name == name && s.kind == Kind::Service);
     let settings = known.map_or_else(Settings::default, |s| s.for_callers.clone());
-    model::Service { name, endpoints: Vec::new(), settings }
+    model::Service { name, endpoints: Vec::new(), peer: model::Peer::Sidecar, settings }
 }
 
 fn listeners(desired: &Desired, addresses: &Addresses) -> Vec<Listener> {

@@ -33,6 +33,6 @@ pub use scenario::TimeOfDay;
 pub use settings::{
     Balancing, Bounds, Breaker, Ejection, Hedge, Limit, Preset, Rate, Retry, Settings, SlowStart, Timeouts,
 };
-pub use snapshot::{App, Direction, EdgeRoute, Listener, Role, Service, Snapshot};
+pub use snapshot::{App, Direction, EdgeRoute, Listener, Peer, Role, Service, Snapshot};
 pub use time::Moment;
 pub use units::{BadShare, Share};

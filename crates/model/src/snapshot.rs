@@ -74,8 +74,20 @@ pub struct Service {
     pub name: ServiceName,
     /// Its instances.
     pub endpoints: Vec<Endpoint>,
+    /// Who answers at their addresses.
+    pub peer: Peer,
     /// The policies for requests to it.
     pub settings: Settings,
+}
+
+/// Who answers at an address that requests are sent to, and so whether a refusal in its answer is one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// The inbound side of an instance's sidecar. It takes out what its app says in our name, so that
+    /// `outrigger-reason` in an answer is its own word: the app has not seen the request, or what became of it is known.
+    Sidecar,
+    /// An app, or somebody else's proxy. What it says of itself in our name is not believed and not passed on.
+    App,
 }
 
 /// Which way a request goes through a sidecar.

@@ -52,6 +52,7 @@ fn worker(listen: SocketAddr, instance: SocketAddr) -> Rc<Worker> {
         app: None,
         services: vec![Service {
             endpoints: vec![Endpoint { name: name.instance(1), address: instance }],
+            peer: model::Peer::App,
             settings: Settings::default(),
             name,
         }],

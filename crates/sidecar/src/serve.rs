@@ -14,7 +14,7 @@ use crate::respond::{self, Form, Refusal};
 use crate::snapshot::{Entrance, Target, World};
 use crate::worker::{Draining, Worker};
 use http1::{Framing, Known, Method, RequestHead};
-use model::{Importance, Moment, Reason, ServiceName};
+use model::{Importance, Moment, Peer, Reason, ServiceName};
 use policy::Ask;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,23 +26,23 @@ use std::time::Duration;
 pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &SocketAddr, head_len: usize) {
     let begun = worker.now();
     // Taken apart where it is made: what has a name stays in the connection's future until the end.
-    let Arrival { target, kept, method, entry, ask } = match arrive(worker, caller, entrance, head_len, begun)
-    {
-        Ok(arrival) => arrival, //                                                2 pin to 5 route
-        Err(Alone::Unknown(stranger)) => {
-            let later = arrive_later(worker, caller, entrance, head_len, begun, stranger);
-            // In a box: the future of every connection would have to be as large otherwise.
-            match Box::pin(later).await {
-                Ok(arrival) => arrival,
-                Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+    let Arrival { target, peer, kept, method, entry, ask } =
+        match arrive(worker, caller, entrance, head_len, begun) {
+            Ok(arrival) => arrival, //                                                2 pin to 5 route
+            Err(Alone::Unknown(stranger)) => {
+                let later = arrive_later(worker, caller, entrance, head_len, begun, stranger);
+                // In a box: the future of every connection would have to be as large otherwise.
+                match Box::pin(later).await {
+                    Ok(arrival) => arrival,
+                    Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+                }
             }
-        }
-        Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
-    };
+            Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+        };
     caller.input.consume(head_len);
     caller.input.rest(&worker.buffers);
     let _busy = Busy::new(worker);
-    let mut exchange = Exchange::new(worker, caller, target.direction);
+    let mut exchange = Exchange::new(worker, caller, target.direction, peer);
     let mut flight = InFlight::begin(worker, &target.desk, ask);
     drive(&mut exchange, &mut flight, &target).await; //                               6 to 12
     let attempts = flight.attempts();
@@ -66,6 +66,8 @@ pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &Socke
 /// A request that is known to be for a service, and stands rewritten in `caller.request`.
 struct Arrival<'w> {
     target: Arc<Target>,
+    /// Who answers there.
+    peer: Peer,
     /// Its context, noted while the app works on it.
     kept: Option<Kept<'w>>,
     method: Method,
@@ -155,6 +157,7 @@ fn arrive<'w>(
         method: head.method,
         entry: worker.shared.log.is_some().then(|| entry(head, bytes)),
         target: route.target.clone(),
+        peer: route.peer,
         ask,
     })
 }

@@ -7,7 +7,9 @@
 use crate::desk::Desk;
 use crate::record::Counts;
 use crate::tape::Tapes;
-use model::{Direction, Endpoint, InstanceName, Moment, Role, ServiceName, Settings, Snapshot, Timeouts};
+use model::{
+    Direction, Endpoint, InstanceName, Moment, Peer, Role, ServiceName, Settings, Snapshot, Timeouts,
+};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +29,8 @@ pub(crate) struct World {
 pub(crate) struct Route {
     pub(crate) target: Arc<Target>,
     pub(crate) timeouts: Timeouts,
+    /// Who answers.
+    pub(crate) peer: Peer,
 }
 
 /// A service in one direction: what outlives a snapshot.
@@ -67,7 +71,8 @@ impl Desks {
         for service in &snapshot.services {
             by_name.insert(service.name.as_str().to_owned(), routes.len());
             let name = service.name.as_str();
-            routes.push(self.route(Direction::Outbound, name, &service.endpoints, &service.settings, now));
+            let route = self.route(Direction::Outbound, name, &service.endpoints, &service.settings, now);
+            routes.push(Route { peer: service.peer, ..route });
         }
         let app = snapshot.app.as_ref().map(|app| {
             let name = snapshot.service.as_ref().map_or("app", ServiceName::as_str);
@@ -112,7 +117,7 @@ impl Desks {
             Arc::new(Target { name: name.to_owned(), direction, desk, counts: Counts::default() })
         });
         target.desk.follow(endpoints, settings, now);
-        Route { target: target.clone(), timeouts: settings.timeouts }
+        Route { target: target.clone(), timeouts: settings.timeouts, peer: Peer::App }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::sidecar::{ProcessArgs, start};
 use clap::Args;
-use model::{Bounds, EdgeRoute, Endpoint, Listener, Preset, Role, Service, ServiceName, Snapshot};
+use model::{Bounds, EdgeRoute, Endpoint, Listener, Peer, Preset, Role, Service, ServiceName, Snapshot};
 use std::net::SocketAddr;
 
 /// Forward what comes in at one address to others, with all policies and no file.
@@ -57,6 +57,8 @@ fn snapshot(args: &ProxyArgs) -> Snapshot {
         app: None,
         services: vec![Service {
             endpoints: args.to.iter().enumerate().map(endpoint).collect(),
+            // Whoever that is, no manifest says that a sidecar stands before it.
+            peer: Peer::App,
             settings: args.policies.settings(),
             name,
         }],

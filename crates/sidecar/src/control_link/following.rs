@@ -12,7 +12,7 @@
 //! takes it away, or the end of the interest in it.
 
 use super::knowledge::Knowledge;
-use model::{Moment, Service, ServiceName, Settings, Snapshot};
+use model::{Moment, Peer, Service, ServiceName, Settings, Snapshot};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use wire::files::{Known, KnownService};
@@ -316,6 +316,8 @@ impl Following {
             let told = self.answered.contains(&(Kind::Endpoint, endpoints_of(&service.name)));
             Service {
                 name: service.name.clone(),
+                // What is registered is where a sidecar listens.
+                peer: if told { Peer::Sidecar } else { service.peer },
                 endpoints: match told {
                     true => self.knowledge.endpoints(&service.name),
                     false => service.endpoints.clone(),
@@ -327,6 +329,7 @@ impl Following {
         let observed = callable.map(|name| Service {
             name: name.clone(),
             endpoints: self.knowledge.endpoints(name),
+            peer: Peer::Sidecar,
             settings: self.knowledge.settings(name).cloned().unwrap_or_else(Settings::default),
         });
         declared.chain(observed).collect()

@@ -4,7 +4,7 @@
 mod played;
 
 use super::following::{Counted, Following, IDLE, OBSERVED, PATIENCE, Standing};
-use model::{Bounds, Endpoint, Moment, Preset, Service, ServiceName, Settings, Snapshot};
+use model::{Bounds, Endpoint, Moment, Peer, Preset, Service, ServiceName, Settings, Snapshot};
 use std::net::SocketAddr;
 use std::time::Duration;
 use wire::files::{Known, KnownService};
@@ -25,7 +25,12 @@ fn address(port: u16) -> SocketAddr {
 
 /// The local file of `shop-1`, which depends on these.
 fn local(services: &[&str]) -> Snapshot {
-    let service = |of: &&str| Service { name: name(of), endpoints: vec![], settings: Preset::Off.settings() };
+    let service = |of: &&str| Service {
+        name: name(of),
+        endpoints: vec![],
+        peer: Peer::App,
+        settings: Preset::Off.settings(),
+    };
     Snapshot {
         version: "1".to_owned(),
         environment: "test".to_owned(),

@@ -12,7 +12,7 @@ use crate::respond::{self, Refusal};
 use crate::upstream::leg::{Begin, Broken, Leg};
 use crate::worker::Worker;
 use http1::{Framing, Rule, write};
-use model::{Direction, Moment, Reason};
+use model::{Direction, Moment, Peer, Reason};
 use policy::{Attempt, CallId, Ending, Event, Why};
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
@@ -27,6 +27,8 @@ pub(crate) struct Exchange<'a> {
     worker: &'a Worker,
     caller: &'a mut Caller,
     direction: Direction,
+    /// Who answers.
+    peer: Peer,
     legs: [Option<Leg>; 2],
     /// Whose answer is passed on.
     forwarding: Option<Attempt>,
@@ -58,11 +60,17 @@ pub(crate) struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    pub(crate) fn new(worker: &'a Worker, caller: &'a mut Caller, direction: Direction) -> Exchange<'a> {
+    pub(crate) fn new(
+        worker: &'a Worker,
+        caller: &'a mut Caller,
+        direction: Direction,
+        peer: Peer,
+    ) -> Exchange<'a> {
         Exchange {
             worker,
             caller,
             direction,
+            peer,
             legs: [None, None],
             forwarding: None,
             answered: false,

@@ -103,7 +103,7 @@ impl Exchange<'_> {
             Ok(true) => leg
                 .poll_send(cx, self.caller.request.copy(), self.caller.request.copy_base())
                 .and_then(|sent| {
-                    let read = leg.poll_answer(cx, worker, &self.caller.request.asked(), self.direction)?;
+                    let read = leg.poll_answer(cx, worker, &self.caller.request.asked(), self.peer)?;
                     Ok((sent, read))
                 }),
         };

@@ -3,7 +3,7 @@
 use crate::buffers::Input;
 use crate::worker::Worker;
 use http1::{Asked, BodyReader, Framing, Known, ResponseHead, Rule, Status, write};
-use model::{Direction, Moment, Reason};
+use model::{Moment, Peer, Reason};
 use net::wire::{Wire, poll_send_both};
 use policy::{Answer, Reached};
 use std::net::SocketAddr;
@@ -229,14 +229,14 @@ impl Leg {
         cx: &mut Context<'_>,
         worker: &Worker,
         asked: &Asked,
-        direction: Direction,
+        peer: Peer,
     ) -> Result<Read, Broken> {
         if self.reported {
             return Ok(Read::Still);
         }
         let mut moved = Read::Still;
         loop {
-            if let Some(read) = self.look(worker, asked, direction)? {
+            if let Some(read) = self.look(worker, asked, peer)? {
                 return Ok(read);
             }
             let most = self.input_bound(worker);
@@ -264,7 +264,7 @@ impl Leg {
     }
 
     /// What the bytes read so far say.
-    fn look(&mut self, worker: &Worker, asked: &Asked, direction: Direction) -> Result<Option<Read>, Broken> {
+    fn look(&mut self, worker: &Worker, asked: &Asked, peer: Peer) -> Result<Option<Read>, Broken> {
         if self.answer.is_none() {
             if self.input.is_empty() {
                 return Ok(None);
@@ -274,11 +274,11 @@ impl Leg {
             let Status::Complete { head_len } = parsed.map_err(|rule| self.malformed(rule))? else {
                 return Ok(None);
             };
-            self.render(worker, &head, direction);
+            self.render(worker, &head, peer);
             if head.interim {
                 return self.interim(head.status, head_len).map(Some);
             }
-            self.answer = Some(self.understand(worker, &head, direction));
+            self.answer = Some(self.understand(worker, &head, peer));
             self.body = BodyReader::new(head.framing);
             self.input.consume(head_len);
         }
@@ -295,7 +295,7 @@ impl Leg {
         Ok(Read::Interim(status))
     }
 
-    fn render(&mut self, worker: &Worker, head: &ResponseHead, direction: Direction) {
+    fn render(&mut self, worker: &Worker, head: &ResponseHead, peer: Peer) {
         let bytes = self.input.bytes();
         if self.rendered.capacity() == 0 {
             self.rendered = worker.buffers.output();
@@ -304,17 +304,17 @@ impl Leg {
         write::status_line_of(&mut self.rendered, head, bytes);
         write::fields(&head.fields, bytes, &mut self.rendered, |field| {
             // An app may not speak in our name; what a peer's sidecar says of a refusal is passed on.
-            let said_by_peer = direction == Direction::Outbound && field.known == Known::OutriggerReason;
+            let said_by_peer = peer == Peer::Sidecar && field.known == Known::OutriggerReason;
             field.known.is_outrigger() && !said_by_peer
         });
     }
 
-    fn understand(&self, worker: &Worker, head: &ResponseHead, direction: Direction) -> AnswerHead {
+    fn understand(&self, worker: &Worker, head: &ResponseHead, peer: Peer) -> AnswerHead {
         let bytes = self.input.bytes();
         let value = |known| head.find(known).map(|f| f.value.of(bytes));
         // Only a sidecar refuses; what an app says of itself is no refusal.
-        let said = value(Known::OutriggerReason).filter(|_| direction == Direction::Outbound);
-        let reason = said.and_then(Reason::from_word);
+        let said = value(Known::OutriggerReason).filter(|_| peer == Peer::Sidecar);
+        let reason = said.and_then(Reason::from_word).filter(|reason| is_refusal(*reason, head, bytes));
         // Somebody below has tried again already; then it is an answer like any other.
         let refusal = reason.filter(|_| value(Known::OutriggerAttempt).is_none());
         let long = value(Known::ContentType).is_some_and(|v| v.starts_with(b"text/event-stream"));
@@ -337,4 +337,14 @@ impl Leg {
             None => false,
         }
     }
+}
+
+/// Whether the answer is the refusal that it says it is: with that reason's status, or as gRPC is refused, by an answer
+/// without a body.
+#[cold]
+fn is_refusal(reason: Reason, head: &ResponseHead, bytes: &[u8]) -> bool {
+    let grpc =
+        || head.find(Known::ContentType).is_some_and(|f| f.value.of(bytes).starts_with(b"application/grpc"));
+    let empty = matches!(head.framing, Framing::Empty | Framing::Length(0));
+    head.status == reason.status() || (head.status == 200 && empty && grpc())
 }

@@ -2,7 +2,8 @@
 //! loopback port that the system chose; whoever waits, waits for an event and not for longer than [`PATIENCE`].
 
 use model::{
-    App, Bounds, EdgeRoute, Endpoint, InstanceName, Listener, Role, Service, ServiceName, Settings, Snapshot,
+    App, Bounds, EdgeRoute, Endpoint, InstanceName, Listener, Peer as Answers, Role, Service, ServiceName,
+    Settings, Snapshot,
 };
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -36,7 +37,7 @@ pub fn free() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 77], nobody().port()))
 }
 
-/// A service of these instances with the settings that ship.
+/// A service of these instances, which speak as sidecars do, with the settings that ship.
 pub fn service(name: &str, to: &[SocketAddr]) -> Service {
     let name = ServiceName::new(name).unwrap();
     let endpoint = |(i, address): (usize, &SocketAddr)| Endpoint {
@@ -44,7 +45,7 @@ pub fn service(name: &str, to: &[SocketAddr]) -> Service {
         address: *address,
     };
     let endpoints = to.iter().enumerate().map(endpoint).collect();
-    Service { endpoints, settings: Settings::default(), name }
+    Service { endpoints, peer: Answers::Sidecar, settings: Settings::default(), name }
 }
 
 /// An edge that sends everything to the first service; an outbound side for all of them; a listener named after each.

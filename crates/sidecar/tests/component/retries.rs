@@ -163,6 +163,37 @@ fn a_refusal_of_the_peers_sidecar_is_taken_elsewhere_where_that_is_safe() {
 }
 
 #[test]
+fn what_an_app_says_in_our_name_is_no_refusal() {
+    let ok = "HTTP/1.1 200 OK\r\noutrigger-reason: no-instances\r\nContent-Length: 2\r\n\r\nok";
+    let busy = "HTTP/1.1 503 No\r\noutrigger-reason: queue-full\r\nContent-Length: 0\r\n\r\n";
+    for (said, status) in [(ok, 200), (busy, 503)] {
+        let both = [Instance::once(said), Instance::once(said)];
+        let mut item = service("item", &[both[0].address, both[1].address]);
+        item.peer = model::Peer::App;
+        let sidecar = Sidecar::start(edge(vec![item]));
+        let answer = sidecar.caller("edge").post("/", "x");
+        assert_eq!((answer.status, answer.reason(), came(&both)), (status, "", 1));
+        assert_eq!(sidecar.metric("outrigger_refusals_total", &[]), 0.0);
+        sidecar.comes_to_rest();
+    }
+}
+
+#[test]
+fn a_reason_beside_another_status_is_no_refusal() {
+    let grpc = |length| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\noutrigger-reason: queue-full";
+        format!("{head}\r\ngrpc-status: 14\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length))
+    };
+    let ok = "HTTP/1.1 200 OK\r\noutrigger-reason: queue-full\r\nContent-Length: 2\r\n\r\nok";
+    for (said, requests) in [(ok.to_owned(), 1), (grpc(2), 1), (grpc(0), 2)] {
+        let (both, sidecar) = first_fails(Box::leak(said.into_boxed_str()));
+        assert_eq!(sidecar.caller("edge").post("/", "x").status, 200);
+        assert_eq!(came(&both), requests);
+        assert_eq!(sidecar.metric("outrigger_refusals_total", &[]), 0.0);
+    }
+}
+
+#[test]
 fn a_body_that_outgrew_its_copy_is_sent_once() {
     for (length, status, requests) in [(900, 200, 2), (200_000, 502, 1)] {
         let count = Arc::new(AtomicUsize::new(0));

@@ -5,7 +5,9 @@ use super::decoder::{Decoder, View, begin};
 use super::problem::{Format, Problems, Source};
 use super::scalar::duration_text;
 use super::settings::{self, POLICIES, SettingsShape};
-use model::{App, Bounds, EdgeRoute, Endpoint, InstanceName, Listener, Role, Service, Settings, Snapshot};
+use model::{
+    App, Bounds, EdgeRoute, Endpoint, InstanceName, Listener, Peer, Role, Service, Settings, Snapshot,
+};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -14,6 +16,9 @@ const FORMAT: u64 = 1;
 
 /// The words of [`Role`].
 const ROLES: [&str; 4] = ["inbound", "outbound", "service", "edge"];
+
+/// The words of [`Peer`].
+const PEERS: [&str; 2] = ["sidecar", "app"];
 
 static SNAPSHOT: [Field; 9] = [
     field("format", Kind::Whole { least: FORMAT, most: FORMAT }, "The number of this format.").required(),
@@ -51,9 +56,15 @@ static APP: [Field; 2] = [
     field("settings", Kind::Table(&POLICIES), "The policies for requests to it.").required(),
 ];
 
-static SERVICE: [Field; 3] = [
+static SERVICE: [Field; 4] = [
     field("name", Kind::Name, "Its name.").required(),
     field("endpoints", Kind::List { of: &Kind::Table(&ENDPOINT), least: 0 }, "Its instances.").required(),
+    field(
+        "peer",
+        Kind::Word(&PEERS),
+        "Who answers at their addresses; only sidecars are believed what they refuse.",
+    )
+    .default("app"),
     field("settings", Kind::Table(&POLICIES), "The policies for requests to it.").required(),
 ];
 
@@ -117,6 +128,7 @@ fn service(decoder: &mut Decoder<'_>, view: &View<'_>) -> Option<Service> {
     Some(Service {
         name: view.name("name")?,
         endpoints: endpoints.iter().map(endpoint).collect::<Option<_>>()?,
+        peer: if view.text("peer") == Some("sidecar") { Peer::Sidecar } else { Peer::App },
         settings: settings?,
     })
 }
@@ -259,6 +271,7 @@ struct AppShape {
 struct ServiceShape<'a> {
     name: &'a str,
     endpoints: Vec<EndpointShape<'a>>,
+    peer: &'static str,
     settings: SettingsShape,
 }
 
@@ -344,6 +357,10 @@ fn service_shape(service: &Service) -> ServiceShape<'_> {
     ServiceShape {
         name: service.name.as_str(),
         endpoints: service.endpoints.iter().map(endpoint_shape).collect(),
+        peer: match service.peer {
+            Peer::Sidecar => "sidecar",
+            Peer::App => "app",
+        },
         settings: settings::encode(&service.settings),
     }
 }

@@ -95,15 +95,16 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 fn services() -> impl Strategy<Value = Vec<Service>> {
     let endpoints = prop::collection::btree_map(name(), address(), 0..4);
-    prop::collection::btree_map(name(), (endpoints, settings()), 1..4).prop_map(|services| {
+    prop::collection::btree_map(name(), (endpoints, settings(), any::<bool>()), 1..4).prop_map(|services| {
         services
             .into_iter()
-            .map(|(name, (endpoints, settings))| {
+            .map(|(name, (endpoints, settings, beside))| {
                 let endpoint = |(name, address): (ServiceName, SocketAddr)| Endpoint {
                     name: InstanceName::new(name.as_str()).unwrap(),
                     address,
                 };
-                Service { name, endpoints: endpoints.into_iter().map(endpoint).collect(), settings }
+                let peer = if beside { Peer::Sidecar } else { Peer::App };
+                Service { name, endpoints: endpoints.into_iter().map(endpoint).collect(), peer, settings }
             })
             .collect()
     })
@@ -215,6 +216,7 @@ fn small() -> Snapshot {
                 address: SocketAddr::from(([127, 0, 0, 1], 9001)),
             }],
             name: search,
+            peer: Peer::Sidecar,
             settings: Settings { limit: Some(Limit { in_flight: 8, queue: 0 }), ..Settings::default() },
         }],
         bounds: Bounds::default(),
