@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 /// Connections that may wait for an accept; the kernel caps it at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 
 /// `count` listening sockets on one address, one for each worker: the kernel spreads connections over them
 /// (`SO_REUSEPORT`). With port 0 the kernel chooses one port for all of them.

@@ -24,6 +24,12 @@ pub trait Wire {
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
 }
 
+/// Whether bytes wait to be read, as the kernel knows it: the runtime may not have heard of those that came last.
+pub fn has_arrived(stream: &TcpStream) -> bool {
+    let most = &mut [0u8; 1];
+    rustix::net::recv(stream, most, RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(count, _)| count > 0)
+}
+
 /// Writes as much of `head` and, behind it, of `rest` as goes, in one call.
 pub fn poll_send_both(
     stream: &mut TcpStream,

@@ -35,41 +35,72 @@ enum Next {
     Over,
 }
 
-/// Accepts connections at `listener`, whose address in the snapshot is `address`, for as long as it is polled.
-pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, address: SocketAddr) {
+/// Accepts connections at `listener`, whose address in the snapshot is `address`, until `stop` ends. Who has connected
+/// by then is still accepted: closing the listener would reset those connections, with the requests on them.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    address: SocketAddr,
+    stop: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        biased;
+        () = stop => {}
+        () = accept_all(&worker, &listener, address) => {}
+    }
+    // Asked of the kernel directly, as the runtime may not have heard yet of who came last.
+    let Ok(listener) = listener.into_std() else { return };
+    for _ in 0..net::listen::BACKLOG {
+        let Ok((stream, peer)) = listener.accept() else { return };
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            begin(&worker, stream, peer, address);
+        }
+    }
+}
+
+async fn accept_all(worker: &Rc<Worker>, listener: &TcpListener, address: SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                tokio::task::spawn_local(connection(worker.clone(), stream, peer, address));
-            }
+            Ok((stream, peer)) => begin(worker, stream, peer, address),
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-/// Counts a connection for as long as it lives.
-struct Counted<'a>(&'a Worker);
+fn begin(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, address: SocketAddr) {
+    // Counted here and not when it gets its first turn: a drain must not miss it.
+    tokio::task::spawn_local(connection(Counted::new(worker.clone()), stream, peer, address));
+}
 
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.shared.connections.fetch_sub(1, Relaxed);
-        self.0.shared.tell_drain();
+/// Counts a connection for as long as it lives.
+pub(crate) struct Counted {
+    worker: Rc<Worker>,
+    /// There are as many as there may be without it.
+    beyond: bool,
+}
+
+impl Counted {
+    pub(crate) fn new(worker: Rc<Worker>) -> Counted {
+        let open = worker.shared.connections.fetch_add(1, Relaxed);
+        Counted { beyond: open >= worker.bounds().connections, worker }
     }
 }
 
-pub(crate) async fn connection(
-    worker: Rc<Worker>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    entrance: SocketAddr,
-) {
-    let worker = &*worker;
-    let open = worker.shared.connections.fetch_add(1, Relaxed);
-    let _counted = Counted(worker);
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.worker.shared.connections.fetch_sub(1, Relaxed);
+        self.worker.shared.tell_drain();
+    }
+}
+
+pub(crate) async fn connection(counted: Counted, stream: TcpStream, peer: SocketAddr, entrance: SocketAddr) {
+    let worker = &*counted.worker;
     let _ = stream.set_nodelay(true);
     let mut caller = Caller::new(worker, stream, peer);
     worker.look_at_clock();
-    if open >= worker.bounds().connections {
+    if counted.beyond {
         refuse(worker, &mut caller, Reason::OutOfConnections, None);
         flush(worker, &mut caller).await;
     }
@@ -125,18 +156,22 @@ fn poll_next(
             if *head_until == Moment::NEVER {
                 *head_until = worker.now().after(worker.bounds().head_time);
             }
-        } else if worker.is_draining() {
-            return Poll::Ready(Next::Over);
         }
         if caller.poll_read(worker, cx, worker.limits.head_bytes).is_some() {
             continue;
         }
-        if caller.gone {
+        if caller.gone || worker.is_draining() && is_at_rest(caller) {
             return Poll::Ready(Next::Over);
         }
         caller.rest(worker);
         return wait(worker, caller, cx, idle_until.min(*head_until), *head_until);
     }
+}
+
+/// Whether nothing has come, not even what the runtime has not heard of yet: a request that is here is answered.
+#[cold]
+fn is_at_rest(caller: &Caller) -> bool {
+    caller.input.is_empty() && !net::wire::has_arrived(&caller.stream)
 }
 
 fn wait(
@@ -227,3 +262,6 @@ async fn linger(worker: &Worker, caller: &mut Caller) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What a request may cost: no allocation, and a future of a few kilobytes. A worker runs on the test's own thread, so
 //! that the counting of allocations sees it and nothing else.
 
-use crate::accept::{accept, connection};
+use crate::accept::{Counted, accept, connection};
 use crate::snapshot::Desks;
 use crate::tape::Tapes;
 use crate::worker::{Shared, Worker};
@@ -96,7 +96,7 @@ fn a_request_on_kept_connections_allocates_nothing() {
     {
         let _entered = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener).expect("it is a socket");
-        local.spawn_local(accept(worker.clone(), listener, address));
+        local.spawn_local(accept(worker.clone(), listener, address, std::future::pending()));
     }
     let ask = |count: usize| {
         let (done, end) = oneshot::channel();
@@ -125,7 +125,7 @@ async fn the_future_of_a_connection_is_small() {
     let listener = tokio::net::TcpListener::bind(any()).await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
-    let future = connection(worker(address, address), stream, address, address);
+    let future = connection(Counted::new(worker(address, address)), stream, address, address);
     let size = size_of_val(&future);
     println!("{{\"name\":\"connection-future-bytes\",\"value\":{size}}}");
     assert!(size <= 4096, "{size}");

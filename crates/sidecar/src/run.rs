@@ -101,11 +101,11 @@ pub(crate) enum Order {
 
 /// The workers, as the administration sees them.
 pub(crate) struct Workers {
-    orders: RefCell<Vec<OrderSender>>,
+    orders: RefCell<Vec<Sender>>,
     threads: RefCell<Vec<std::thread::JoinHandle<()>>>,
 }
 
-type OrderSender = mpsc::UnboundedSender<(Order, oneshot::Sender<()>)>;
+pub(crate) type Sender = mpsc::UnboundedSender<(Order, oneshot::Sender<()>)>;
 
 impl Workers {
     /// Gives an order to every worker and waits until all have carried it out.
@@ -274,7 +274,7 @@ fn start_workers(
 }
 
 /// One worker's life: carries out orders until nobody gives any.
-async fn work(
+pub(crate) async fn work(
     index: usize,
     shared: Arc<Shared>,
     listeners: Vec<(SocketAddr, TcpListener)>,
@@ -290,20 +290,15 @@ async fn work(
         match order {
             Order::Listen(more) => listen(&worker, &mut accepting, more),
             Order::Follow(addresses) => {
-                accepting.retain(|address, task: &mut tokio::task::JoinHandle<()>| {
-                    let stays = addresses.contains(address);
-                    if !stays {
-                        task.abort();
-                    }
-                    stays
-                });
+                let removed = accepting.extract_if(|address, _| !addresses.contains(address));
+                stop_accepting(removed).await;
                 sweep_now(&worker);
                 worker.timers.wake_all();
             }
             Order::Sweep => drop(sweep_now(&worker)),
             Order::Report => worker.report(),
             Order::Drain => {
-                accepting.drain().for_each(|(_, task)| task.abort());
+                stop_accepting(accepting.drain()).await;
                 worker.pool.clear();
                 worker.timers.wake_all();
             }
@@ -312,16 +307,39 @@ async fn work(
     }
 }
 
+/// A listener in use.
+struct Accepting {
+    /// Dropped: it is to end.
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// Ends listeners; afterwards they are closed.
+async fn stop_accepting(listeners: impl Iterator<Item = (SocketAddr, Accepting)>) {
+    let stopped = listeners.map(|(_, Accepting { stop, task })| {
+        drop(stop);
+        task
+    });
+    for task in stopped.collect::<Vec<_>>() {
+        // One that panicked has ended too.
+        let _ = task.await;
+    }
+}
+
 fn listen(
     worker: &Rc<Worker>,
-    accepting: &mut HashMap<SocketAddr, tokio::task::JoinHandle<()>>,
+    accepting: &mut HashMap<SocketAddr, Accepting>,
     listeners: Vec<(SocketAddr, TcpListener)>,
 ) {
     for (address, listener) in listeners {
         // Only a socket that is not a socket could fail here.
         if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-            let task = tokio::task::spawn_local(accept(worker.clone(), listener, address));
-            accepting.insert(address, task);
+            let (stop, stopped) = oneshot::channel();
+            let stopped = async move {
+                let _ = stopped.await;
+            };
+            let task = tokio::task::spawn_local(accept(worker.clone(), listener, address, stopped));
+            accepting.insert(address, Accepting { stop, task });
         }
     }
 }
