@@ -13,7 +13,7 @@ mod judge;
 mod view;
 
 use crate::admit::Queue;
-use crate::health::{RAMP, usual};
+use crate::health::{Breaker, RAMP, usual};
 use crate::pick::{UNKNOWN, part, part_at_least, two_choices};
 use crate::retry::Budget;
 use crate::{CallId, Cause, Change, Dice, EndpointKey, Note, Purpose};
@@ -106,7 +106,8 @@ impl Books {
 
     /// Makes the books follow a new snapshot. Endpoints that stay (the same handle) keep all that was learned; new ones
     /// begin in slow start, unless there was none before; removed ones free their slot, and calls that are under way
-    /// there end without a trace in the books. A handle that is named twice counts once.
+    /// there end without a trace in the books. A handle that is named twice counts once. Where there is no breaker any
+    /// more, nobody rests.
     pub fn follow(&mut self, handles: &[u32], settings: &Settings, now: Moment) {
         self.settings = settings.clone();
         let mut before: Vec<(u32, u32)> =
@@ -134,6 +135,14 @@ impl Books {
             order.push(known.unwrap_or_else(|| self.add(handle, grown)));
         }
         self.order = order;
+        if settings.breaker.is_none() {
+            // Nobody would hear of probes any more: who rests or is probed now would stay so for ever.
+            for &slot in &self.order {
+                self.endpoints[slot as usize].breaker = Breaker::default();
+            }
+        }
+        // Attempts under way may end before the next call: who is gone is no other by then, and is not counted.
+        self.draw_up(now);
         self.stale = true;
         self.queue.grant(self.settings.limit, now);
     }

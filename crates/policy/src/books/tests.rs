@@ -298,6 +298,36 @@ fn a_reload_keeps_what_was_learned_and_frees_what_is_gone() {
 }
 
 #[test]
+fn switching_the_breaker_off_lets_everybody_in_again() {
+    let mut scene = Scene::new(4, Settings { ejection: None, ..Settings::default() });
+    scene.books.endpoints[1].breaker.rest(&model::Breaker::default(), at(0), Cause::Failures);
+    scene.books.endpoints[2].breaker.probe(at(0));
+    assert_eq!(scene.states(1)[1..3], [State::Resting, State::Probing]);
+    let off = Settings { breaker: None, ..scene.settings.clone() };
+    scene.books.follow(&[0, 1, 2, 3], &off, at(2));
+    assert_eq!(scene.states(2), [State::Admitting; 4]);
+    let counts = scene.run(10, 4_000, 1, |_| 20, good);
+    assert!(counts[..4].iter().all(|c| (900..1_100).contains(c)), "{counts:?}");
+}
+
+#[test]
+fn who_was_removed_is_no_other_and_leaves_the_last_one_in() {
+    let mut scene = Scene::new(3, Settings { breaker: None, ..Settings::default() });
+    let keys: Vec<_> = (0..20).map(|i| scene.pick(i)).collect();
+    // Until the next call comes only what is under way is heard of.
+    scene.books.follow(&[1], &scene.settings.clone(), at(20));
+    let last = keys.iter().copied().find(|key| scene.books.handle(*key) == Some(1)).unwrap();
+    assert!(!scene.books.has_other(last) && !scene.books.has_fit_other(last));
+    for key in keys {
+        scene.books.settle(key, at(20), TOTAL, at(21), failed(0));
+    }
+    assert_eq!(scene.states(21), [State::Admitting]);
+    // One who comes in the same breath is an other, and the first may be ejected.
+    scene.books.follow(&[1, 7], &scene.settings.clone(), at(22));
+    assert!(scene.books.has_other(last));
+}
+
+#[test]
 fn a_newcomer_costs_what_its_peers_cost() {
     let mut scene = Scene::new(2, Settings { slow_start: None, ..Settings::default() });
     scene.run(0, 2_000, 1, |_| 40, good);

@@ -97,7 +97,7 @@ struct Bucket {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Breaker {
     buckets: [Bucket; BUCKETS],
-    /// Which eighth of a window the newest bucket stands for, counted from the start of time.
+    /// Which eighth of a window the newest bucket stands for, counted from the start of time; its last 32 bits.
     newest: u32,
     phase: Phase,
     /// Good probes in all, and bad ones at the present part.
@@ -211,18 +211,20 @@ impl Breaker {
         None
     }
 
-    /// Empties the buckets that stand for times since the last call.
+    /// Empties the buckets that stand for times since the last call. Their numbers wrap. One that is a little behind is
+    /// of somebody who looked at the clock earlier; one that is far behind, of a reload that made the window longer, and
+    /// what was counted by another measure is forgotten.
     fn turn(&mut self, window: Duration, now: Moment) {
         let width = (window.as_nanos() as u64 / BUCKETS as u64).max(1);
         let current = (now.as_nanos() / width) as u32;
-        let passed = current.saturating_sub(self.newest).min(BUCKETS as u32);
-        for i in 1..=passed {
-            self.buckets[(self.newest.wrapping_add(i)) as usize % BUCKETS] = Bucket::default();
+        let (passed, behind) = (current.wrapping_sub(self.newest), self.newest.wrapping_sub(current));
+        if passed == 0 || behind < BUCKETS as u32 {
+            return;
         }
-        if passed == BUCKETS as u32 {
-            self.buckets = [Bucket::default(); BUCKETS];
+        for i in 1..=passed.min(BUCKETS as u32) {
+            self.buckets[self.newest.wrapping_add(i) as usize % BUCKETS] = Bucket::default();
         }
-        self.newest = self.newest.max(current);
+        self.newest = current;
     }
 
     /// How many parts of the ramp have gone well.
@@ -238,7 +240,7 @@ impl Breaker {
             }
             return None;
         }
-        self.bad += 1;
+        self.bad = self.bad.saturating_add(1);
         (self.step() == 0 || self.bad >= BAD).then_some(Cause::ProbeFailed)
     }
 
@@ -372,7 +374,52 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_window_counts_from_the_reload_on() {
+        let mut breaker = Breaker::default();
+        let day = 86_400_000;
+        assert_eq!(calls(&mut breaker, day, day + 10_000, 1_000, |_| Seen::Failed), None);
+        // Eight buckets of 10 s each from now on: the 20 calls are never within two of them, and still in time.
+        let longer = Rule { window: Duration::from_secs(80), ..RULE() };
+        let late = |now: u64| breaker.on_call(&longer, at(now), at(now), Seen::Failed);
+        let tripped =
+            (day + 10_000..day + 600_000).step_by(3_000).map(late).position(|cause| cause.is_some());
+        assert_eq!(tripped, Some(19));
+    }
+
+    #[test]
+    fn buckets_that_are_counted_for_years_still_turn() {
+        let short = Rule { window: Duration::from_millis(1), minimum_calls: 2, ..RULE() };
+        let nanos = |n: u64| Moment::from_nanos(n);
+        let mut breaker = Breaker::default();
+        // 2^32 buckets of 125 µs: 6.2 days.
+        let wraps = (1u64 << 32) * 125_000;
+        for n in [wraps - 1, wraps + 125_000, wraps * 5 - 1, wraps * 5 + 125_000, wraps * 7 + (wraps >> 1)] {
+            // A good past that is longer ago than the window hides nothing.
+            for _ in 0..9 {
+                assert_eq!(breaker.on_call(&short, nanos(n), nanos(n), Seen::Good), None);
+            }
+            let later = nanos(n + 1_000_000);
+            assert_eq!(breaker.on_call(&short, later, later, Seen::Failed), None);
+            assert_eq!(breaker.on_call(&short, later, later, Seen::Failed), Some(Cause::Failures), "{n}");
+        }
+    }
+
+    #[test]
+    fn who_looked_at_the_clock_a_little_earlier_takes_nothing_back() {
+        let mut breaker = Breaker::default();
+        assert_eq!(calls(&mut breaker, 1_000, 1_190, 10, |_| Seen::Failed), None);
+        assert_eq!(breaker.on_call(&RULE(), at(1_260), at(0), Seen::Good), None);
+        assert_eq!(breaker.on_call(&RULE(), at(1_240), at(0), Seen::Failed), Some(Cause::Failures));
+    }
+
+    #[test]
     fn the_counters_do_not_overflow() {
+        // The only endpoint of a service is not rested, however many probes fail.
+        let mut probed = resting(0);
+        probed.probe(at(6_000));
+        for _ in 0..300 {
+            assert_eq!(probed.on_call(&RULE(), at(6_100), at(6_000), Seen::Failed), Some(Cause::ProbeFailed));
+        }
         let mut breaker = Breaker::default();
         for _ in 0..200_000 {
             assert_eq!(breaker.on_call(&RULE(), at(1), at(1), Seen::Good), None);
