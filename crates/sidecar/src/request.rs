@@ -311,7 +311,9 @@ fn write_common(
     write::fields(&head.fields, bytes, out, |field: &Field| match field.known {
         Known::Host => own_host,
         Known::MaxForwards => counted,
-        Known::XForwardedFor | Known::XForwardedProto | Known::Forwarded => hop.edge,
+        Known::Forwarded => hop.edge,
+        Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto => hop.edge,
+        Known::Other => hop.edge && is_claim(field.name.of(bytes)),
         // What is no trace context is replaced by one that is.
         Known::Traceparent => !hop.ids.0,
         Known::XRequestId => !hop.ids.1,
@@ -338,6 +340,25 @@ fn write_common(
         line(out, b"outrigger-importance: ", hop.importance.word().as_bytes());
     }
     new_ids(worker, out, hop)
+}
+
+/// Whether a field that is not [`Known`] says where a request came from or what was asked for: `x-forwarded-*` and
+/// `x-real-ip`, also with `_` for `-`, as CGI-like servers read both as one variable.
+#[inline]
+fn is_claim(name: &[u8]) -> bool {
+    matches!(name.first(), Some(b'x' | b'X')) && is_claim_of_x(name)
+}
+
+#[inline(never)]
+fn is_claim_of_x(name: &[u8]) -> bool {
+    let reads_as = |text: &[u8], word: &[u8]| {
+        let same = |(a, b): (&u8, &u8)| a.to_ascii_lowercase() == *b || (*a == b'_' && *b == b'-');
+        text.len() == word.len() && text.iter().zip(word).all(same)
+    };
+    let forwarded =
+        name.split_at_checked(b"x-forwarded".len()).filter(|(front, _)| reads_as(front, b"x-forwarded"));
+    reads_as(name, b"x-real-ip")
+        || forwarded.is_some_and(|(_, rest)| matches!(rest.first(), None | Some(b'-' | b'_')))
 }
 
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {

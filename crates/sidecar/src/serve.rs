@@ -126,7 +126,6 @@ fn arrive<'w>(
     let context = context_of(worker, &said, entrance, keys, now);
     let total = now.after(route.timeouts.total).min(context.deadline);
     let host = matches!(entrance, Entrance::Service(_)).then_some(route.target.name.as_str());
-    let connect_time = route.timeouts.connect;
     let hop = Hop {
         edge,
         inbound,
@@ -135,7 +134,7 @@ fn arrive<'w>(
         importance: context.importance,
         deadline: if route.timeouts.pass_on { total } else { Moment::NEVER },
         attempt: context.attempt,
-        connect_time,
+        connect_time: route.timeouts.connect,
         form,
         ids,
         keys,

@@ -438,6 +438,28 @@ fn nobody_outside_speaks_in_our_name() {
 }
 
 #[test]
+fn nobody_outside_says_who_he_is_or_where_he_came_in() {
+    let instance = Instance::answering(OK);
+    let sidecar = edge_to(&instance);
+    let claims = "X-Forwarded-For: 1.2.3.4\r\nX_Forwarded_For: 1.2.3.4\r\nx-forwarded_proto: 1.2.3.4\r\n\
+                  X-Forwarded-Host: 1.2.3.4\r\nX-FORWARDED-PORT: 1.2.3.4\r\nX-Forwarded-Prefix: 1.2.3.4\r\n\
+                  X-Forwarded: 1.2.3.4\r\nX-Forwarded-: 1.2.3.4\r\nX_Forwarded: 1.2.3.4\r\n\
+                  X-Real-IP: 1.2.3.4\r\nx_real_ip: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\n";
+    let others = "X-Forwardedness: a\r\nX-Real-Ipa: a\r\nX: a\r\nXForwarded-For: a\r\n";
+    sidecar.caller("edge").ask(&format!("GET / HTTP/1.1\r\nHost: test\r\n{claims}{others}\r\n"));
+    let head = instance.next_head();
+    assert!(!head.contains("1.2.3.4"), "{head}");
+    assert_eq!(field(&head, "x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(field(&head, "x-forwarded-proto"), Some("http"));
+    assert_eq!(head.matches(": a\r\n").count(), 4, "{head}");
+    // Within the environment they are what the edge has said.
+    let app = Instance::answering(OK);
+    let sidecar = Sidecar::start(beside(app.address, vec![]));
+    sidecar.caller("inbound").ask(&format!("GET / HTTP/1.1\r\nHost: shop\r\n{claims}\r\n"));
+    assert_eq!(app.next_head().matches("1.2.3.4").count(), 12);
+}
+
+#[test]
 fn an_app_hears_its_attempt_and_cannot_speak_in_our_name() {
     // The app pretends that its sidecar could not reach it: that must neither be believed nor tried again.
     let app = Instance::answering(
