@@ -367,8 +367,13 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a trace context (W3C Trace Context, version 00, not sampled: nobody records our part of it) and a request id
-/// where they are missing, the same number for both, and returns the keys of what the request now carries.
+/// Writes a trace context (W3C Trace Context, version 00) and a request id where they are missing, the same number for
+/// both, and returns the keys of what the request now carries.
+///
+/// It says that the trace is sampled. Nobody has decided that it is not, and whoever begins a trace does decide for all
+/// that follow: most tracers go by their parent (OpenTelemetry's default sampler, `parentbased_always_on`), record all of
+/// a trace that nobody began, and nothing of one whose flag is off. Without any, an app that passes on no other id would
+/// begin one of its own, and its calls would be without context.
 fn new_ids(worker: &Worker, out: &mut Vec<u8>, hop: &Hop<'_>) -> [Option<NoteKey>; 2] {
     let (has_trace, has_request_id) = hop.ids;
     if has_trace && has_request_id {
@@ -387,7 +392,7 @@ fn new_ids(worker: &Worker, out: &mut Vec<u8>, hop: &Hop<'_>) -> [Option<NoteKey
         out.extend_from_slice(&text);
         out.push(b'-');
         out.extend_from_slice(&digits::hex(worker.random() | 1));
-        out.extend_from_slice(b"-00\r\n");
+        out.extend_from_slice(b"-01\r\n");
         traced = out.get(begin..).filter(|_| noted).and_then(NoteKey::of_traceparent);
     }
     if !has_request_id {

@@ -427,10 +427,18 @@ fn nobody_outside_speaks_in_our_name() {
     assert!((14_000..=15_000).contains(&left), "{left}");
     let trace = field(&head, "traceparent").unwrap();
     assert!(trace.len() == TRACE.len() && trace.starts_with("00-") && trace != "garbage", "{trace}");
+    assert!(trace.ends_with("-01"), "tracers that go by their parent would record nothing: {trace}");
     // What is sound is kept; what is missing is made, and not twice the same.
     caller.ask(&format!("GET / HTTP/1.1\r\nHost: test\r\ntraceparent: {TRACE}\r\ntracestate: a=b\r\n\r\n"));
     let one = instance.next_head();
     assert_eq!((field(&one, "traceparent"), field(&one, "tracestate")), (Some(TRACE), Some("a=b")));
+    let unsampled = TRACE.replace("-01", "-00");
+    caller.ask(&format!("GET / HTTP/1.1\r\nHost: test\r\ntraceparent: {unsampled}\r\n\r\n"));
+    assert_eq!(
+        field(&instance.next_head(), "traceparent"),
+        Some(&*unsampled),
+        "that is for the caller to say"
+    );
     caller.get("/");
     let two = instance.next_head();
     assert_ne!(field(&one, "x-request-id").unwrap(), field(&two, "x-request-id").unwrap());
