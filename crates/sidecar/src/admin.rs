@@ -210,13 +210,19 @@ impl Steering {
         }
     }
 
-    /// Ends it: drained as far as the bounds allow.
+    /// Drains it as far as the bounds allow.
     pub(crate) async fn stop(&self) {
+        // Whoever loses patience with us must not find less than there was.
         self.keep();
-        let world = self.shared.world();
-        drain_all(&self.shared, &self.workers, world.snapshot.bounds.drain).await;
+        let within = self.shared.world().snapshot.bounds.drain;
+        drain_all(&self.shared, &self.workers, within).await;
+    }
+
+    /// Ends it: what is known and gathered is written, what is still open is cut.
+    pub(crate) fn end(&self) {
+        self.keep();
         self.flush();
-        world.targets().for_each(|target| target.desk.flush_tape());
+        self.shared.world().targets().for_each(|target| target.desk.flush_tape());
         self.workers.join();
     }
 

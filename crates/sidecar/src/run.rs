@@ -125,7 +125,8 @@ impl Workers {
     }
 }
 
-/// Runs a sidecar until it is told to stop. `ready` is called once everything listens.
+/// Runs a sidecar until it is told to stop. `ready` is called once everything listens. A second signal, or the end of
+/// whoever holds the lifeline, ends it at once.
 ///
 /// # Errors
 /// [`Fault`] if it cannot start; once it serves it does not fail.
@@ -182,17 +183,27 @@ pub fn run_until(
         steering.serve()?;
         steering.follow();
         ready(&Ready { listeners, admin });
-        let signals = steering.clone();
+        let (tell, told) = oneshot::channel();
+        let hearing = steering.clone();
         // A task of its own: the outermost future is polled in every turn, and a worker may share this thread.
-        let stopped =
-            tokio::task::spawn_local(async move { until_stopped(&signals, options.lifeline).await });
-        tokio::pin!(stopped);
-        tokio::select! {
-            ended = &mut stopped => ended.map_err(io::Error::other)??,
-            () = stop => {}
-        }
-        steering.stop().await;
-        Ok(())
+        let mut heard = tokio::task::spawn_local(async move { hear(&hearing, options.lifeline, tell).await });
+        let ended = tokio::select! {
+            biased;
+            ended = &mut heard => Some(ended),
+            Ok(()) = told => None,
+            () = stop => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            // Whoever told us may tell us once more, or be gone before all that is open has ended.
+            None => tokio::select! {
+                biased;
+                ended = &mut heard => ended,
+                () = steering.stop() => Ok(Ok(())),
+            },
+        };
+        steering.end();
+        ended.map_err(io::Error::other)?
     })
 }
 
@@ -362,28 +373,41 @@ async fn sweep(worker: Rc<Worker>) {
     .await;
 }
 
-/// Waits for the order to stop: a signal, or the end of the one who started us.
-async fn until_stopped(steering: &Rc<admin::Steering>, lifeline: bool) -> Result<(), Fault> {
+/// Carries out signals. The first to stop is told; this ends with a second one, or with the end of whoever started us:
+/// then there is nothing to wait for.
+async fn hear(
+    steering: &Rc<admin::Steering>,
+    lifeline: bool,
+    tell: oneshot::Sender<()>,
+) -> Result<(), Fault> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut log = tokio::time::interval(LOG_PERIOD);
     let has_log = steering.shared.log.is_some();
+    let mut tell = Some(tell);
+    let end = net::lifeline::wait_for_end_of_input();
+    tokio::pin!(end);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
             _ = hangup.recv() => {
                 if let Err(problem) = steering.reload().await {
                     eprintln!("outrigger: not reloaded: {problem}");
                 }
+                continue;
             }
-            _ = log.tick(), if has_log => steering.flush(),
-            () = net::lifeline::wait_for_end_of_input(), if lifeline => {
-                // Whoever started us is gone and so is everything that we work for: nothing to drain for.
-                steering.keep();
-                std::process::exit(0);
+            _ = log.tick(), if has_log => {
+                steering.flush();
+                continue;
             }
+            // Whoever started us is gone and so is everything that we work for: nothing to drain for.
+            () = &mut end, if lifeline => return Ok(()),
+        }
+        // Nobody who listens: it is stopping already.
+        if tell.take().is_none_or(|tell| tell.send(()).is_err()) {
+            return Ok(());
         }
     }
 }
