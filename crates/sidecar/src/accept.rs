@@ -1,10 +1,11 @@
 //! From a listening socket to one request at a time: accepts connections, reads heads, lets connections rest.
 
+use crate::accesslog::Entry;
 use crate::caller::Caller;
 use crate::record::Outcome;
 use crate::respond::{self, Form, Refusal};
 use crate::serve;
-use crate::worker::Worker;
+use crate::worker::{Stray, Worker};
 use http1::{Method, Rule, RuleKind, Status};
 use model::{Moment, Reason};
 use std::future::poll_fn;
@@ -203,7 +204,16 @@ fn reason_of(rule: Rule) -> Reason {
 
 /// Refuses before it is known which service the request is for, and closes.
 #[cold]
-pub(crate) fn refuse(worker: &Worker, caller: &mut Caller, reason: Reason, rule: Option<http1::Rule>) {
+fn refuse(worker: &Worker, caller: &mut Caller, reason: Reason, rule: Option<Rule>) {
+    write_refusal(worker, caller, reason, rule);
+    let outcome = Outcome { status: Some(reason.status()), reason: Some(reason), took: Duration::ZERO };
+    let stray = Stray { method: Method::Other, entry: &Entry::default(), peer: caller.peer, rule };
+    worker.shared.settle_stray(&stray, &outcome);
+}
+
+/// Writes a refusal, after which the connection is closed. Counts nothing.
+#[cold]
+pub(crate) fn write_refusal(worker: &Worker, caller: &mut Caller, reason: Reason, rule: Option<Rule>) {
     caller.close = true;
     let refusal = Refusal {
         reason,
@@ -216,8 +226,6 @@ pub(crate) fn refuse(worker: &Worker, caller: &mut Caller, reason: Reason, rule:
         head: false,
     };
     respond::write(caller.room_to_write(worker), &refusal, &worker.date());
-    let outcome = Outcome { status: Some(reason.status()), reason: Some(reason), took: Duration::ZERO };
-    worker.shared.strays.settle(Method::Other, &outcome);
 }
 
 /// Writes what waits to be written; a caller that takes nothing for as long as an idle one may stay has gone.

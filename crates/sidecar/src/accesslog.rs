@@ -43,6 +43,9 @@ pub(crate) struct Served<'a> {
     pub(crate) attempts: u8,
 }
 
+/// The service of requests that were answered before it was known which one they are for, here and in metrics.
+pub(crate) const UNKNOWN: &str = "_unknown";
+
 impl AccessLog {
     /// Opens `path` to append to; `-` is standard output.
     pub(crate) fn open(path: &Path) -> std::io::Result<AccessLog> {

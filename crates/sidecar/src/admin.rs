@@ -1,5 +1,6 @@
 //! Administration of one sidecar: readiness, metrics, what it knows, reload and drain. Loopback only.
 
+use crate::accesslog::UNKNOWN;
 use crate::control_link::Link;
 use crate::record::{Counted, Page};
 use crate::run::{Order, Workers, bind, drain_all, share, wait_until};
@@ -278,7 +279,7 @@ impl Steering {
             .map(|t| Counted { direction: t.direction, service: &t.name, counts: &t.counts })
             .collect();
         // What was refused before its service was known has come from a caller, through any listener.
-        let strays = Counted { direction: Direction::Inbound, service: "_unknown", counts: &shared.strays };
+        let strays = Counted { direction: Direction::Inbound, service: UNKNOWN, counts: &shared.strays };
         all.push(strays);
         page.requests(&all);
         states(&mut page, &world, now);

@@ -1,7 +1,7 @@
 //! One request, on one screen: from its head to its settling. The numbers are those of the table in
 //! ARCHITECTURE.md.
 
-use crate::accept::refuse;
+use crate::accept::write_refusal;
 use crate::accesslog::{Entry, Served};
 use crate::caller::Caller;
 use crate::context::{Context, NoteKey, Notes};
@@ -12,7 +12,7 @@ use crate::record::Outcome;
 use crate::request::Hop;
 use crate::respond::{self, Form, Refusal};
 use crate::snapshot::{Entrance, Target, World};
-use crate::worker::{Draining, Worker};
+use crate::worker::{Draining, Stray, Worker};
 use http1::{Framing, Known, Method, RequestHead};
 use model::{Importance, Moment, Peer, Reason, ServiceName};
 use policy::Ask;
@@ -47,9 +47,12 @@ pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &Socke
     drive(&mut exchange, &mut flight, &target).await; //                               6 to 12
     let attempts = flight.attempts();
     let keys = exchange.keys();
-    let finished = exchange.end();
-    if let (None, Some(rule)) = (finished.status, finished.rule) {
-        refuse(worker, caller, Reason::MalformedRequest, Some(rule));
+    let mut finished = exchange.end();
+    if let (None, Some(rule), false) = (finished.status, finished.rule, caller.gone) {
+        // Its body breaks a rule, and nothing was answered yet.
+        let reason = Reason::MalformedRequest;
+        write_refusal(worker, caller, reason, Some(rule));
+        (finished.status, finished.reason) = (Some(reason.status()), Some(reason));
     }
     if attempts > 1 && kept.is_none() {
         worker.shared.notes.mark_retried(keys);
@@ -305,10 +308,11 @@ fn entry(head: &RequestHead, bytes: &[u8]) -> Entry {
 /// Answers a request that no instance is asked for.
 #[cold]
 fn answer_alone(worker: &Worker, caller: &mut Caller, alone: Alone, head_len: usize, begun: Moment) {
-    let (method, head, body) = {
+    let (method, head, body, entry) = {
         let head = worker.request_head.borrow();
         let body = !matches!(head.framing, Framing::Empty | Framing::Length(0));
-        (head.method, head.asked().head, body)
+        let bytes = caller.input.bytes().get(..head_len).unwrap_or_default();
+        (head.method, head.asked().head, body, worker.shared.log.is_some().then(|| entry(&head, bytes)))
     };
     caller.input.consume(head_len);
     // A body that nobody reads would be taken for the next request.
@@ -335,7 +339,8 @@ fn answer_alone(worker: &Worker, caller: &mut Caller, alone: Alone, head_len: us
     };
     let reason = refused.map(|(reason, _)| reason);
     let outcome = Outcome { status: Some(status), reason, took: worker.now().since(begun) };
-    worker.shared.strays.settle(method, &outcome);
+    let entry = &entry.unwrap_or_default();
+    worker.shared.settle_stray(&Stray { method, entry, peer: caller.peer, rule: None }, &outcome);
 }
 
 /// Counts a request in flight.

@@ -1,15 +1,16 @@
 //! What one worker thread owns, and what it shares with the others.
 
-use crate::accesslog::AccessLog;
+use crate::accesslog::{AccessLog, Entry, Served, UNKNOWN};
 use crate::buffers::Buffers;
 use crate::context::Notes;
 use crate::control_link::ask::Counter;
-use crate::record::Counts;
+use crate::exchange::Finished;
+use crate::record::{Counts, Outcome};
 use crate::snapshot::World;
 use crate::timers::Timers;
 use crate::upstream::pool::Pool;
-use http1::{Limits, RequestHead, ResponseHead};
-use model::{Bounds, Moment};
+use http1::{Limits, Method, RequestHead, ResponseHead, Rule};
+use model::{Bounds, Direction, Moment};
 use net::clock::Clock;
 use policy::CallId;
 use std::cell::{Cell, Ref, RefCell};
@@ -54,6 +55,15 @@ pub(crate) struct Shared {
     pub(crate) gauges: Vec<Gauges>,
 }
 
+/// A request that was answered before it was known which service it is for, as far as it was read.
+pub(crate) struct Stray<'a> {
+    pub(crate) method: Method,
+    pub(crate) entry: &'a Entry,
+    pub(crate) peer: SocketAddr,
+    /// The rule of HTTP that it breaks.
+    pub(crate) rule: Option<Rule>,
+}
+
 /// What a worker tells of itself.
 #[derive(Debug, Default)]
 pub(crate) struct Gauges {
@@ -91,6 +101,19 @@ impl Shared {
     /// The world as it is now.
     pub(crate) fn world(&self) -> Arc<World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts and logs a request that was answered before it was known which service it is for. It has come from a
+    /// caller, through any listener.
+    #[cold]
+    pub(crate) fn settle_stray(&self, stray: &Stray<'_>, outcome: &Outcome) {
+        self.strays.settle(stray.method, outcome);
+        if let Some(log) = &self.log {
+            let Outcome { status, reason, took } = *outcome;
+            let finished = &Finished { status, reason, rule: stray.rule, bytes_in: 0, bytes_out: 0 };
+            let (direction, peer, entry) = (Direction::Inbound, stray.peer, stray.entry);
+            log.add(&Served { entry, direction, service: UNKNOWN, peer, finished, took, attempts: 0 });
+        }
     }
 
     /// Replaces the world. Requests in flight keep theirs.

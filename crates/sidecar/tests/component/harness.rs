@@ -86,6 +86,20 @@ pub fn beside(app: SocketAddr, services: Vec<Service>) -> Snapshot {
     snapshot
 }
 
+fn options(snapshot: Snapshot) -> sidecar::Options {
+    sidecar::Options {
+        snapshot,
+        file: None,
+        control: None,
+        workers: 1,
+        admin: Some(any_port()),
+        access_log: None,
+        record: None,
+        seed: Some(1),
+        lifeline: false,
+    }
+}
+
 /// A sidecar that runs until this is dropped.
 pub struct Sidecar {
     listeners: Vec<(String, SocketAddr)>,
@@ -116,17 +130,15 @@ impl Sidecar {
         control: Option<sidecar::Control>,
         workers: usize,
     ) -> Sidecar {
-        let options = sidecar::Options {
-            snapshot,
-            file,
-            control,
-            workers,
-            admin: Some(any_port()),
-            access_log: None,
-            record: None,
-            seed: Some(1),
-            lifeline: false,
-        };
+        Sidecar::run(sidecar::Options { file, control, workers, ..options(snapshot) })
+    }
+
+    /// One with an access log.
+    pub fn logged(snapshot: Snapshot, log: PathBuf) -> Sidecar {
+        Sidecar::run(sidecar::Options { access_log: Some(log), ..options(snapshot) })
+    }
+
+    fn run(options: sidecar::Options) -> Sidecar {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {

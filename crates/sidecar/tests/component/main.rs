@@ -6,6 +6,7 @@ mod context;
 mod deadlines;
 mod harness;
 mod link;
+mod log;
 mod messages;
 mod plane;
 mod reload;
