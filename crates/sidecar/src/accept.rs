@@ -165,7 +165,13 @@ fn poll_next(
             return Poll::Ready(Next::Over);
         }
         caller.rest(worker);
-        return wait(worker, caller, cx, idle_until.min(*head_until), *head_until);
+        // A head that has begun has its own time, whatever is left of the connection's.
+        let due = if *head_until == Moment::NEVER { idle_until } else { *head_until };
+        if worker.now() >= due {
+            return Poll::Ready(if caller.input.is_empty() { Next::Over } else { Next::Slow });
+        }
+        worker.timers.set(caller.slot, due, cx);
+        return Poll::Pending;
     }
 }
 
@@ -173,24 +179,6 @@ fn poll_next(
 #[cold]
 fn is_at_rest(caller: &Caller) -> bool {
     caller.input.is_empty() && !net::wire::has_arrived(&caller.stream)
-}
-
-fn wait(
-    worker: &Worker,
-    caller: &mut Caller,
-    cx: &mut Context<'_>,
-    due: Moment,
-    head_until: Moment,
-) -> Poll<Next> {
-    if worker.now() >= due {
-        return Poll::Ready(if caller.input.is_empty() || due < head_until {
-            Next::Over
-        } else {
-            Next::Slow
-        });
-    }
-    worker.timers.set(caller.slot, due, cx);
-    Poll::Pending
 }
 
 fn reason_of(rule: Rule) -> Reason {

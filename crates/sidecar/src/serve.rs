@@ -34,10 +34,10 @@ pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &Socke
                 // In a box: the future of every connection would have to be as large otherwise.
                 match Box::pin(later).await {
                     Ok(arrival) => arrival,
-                    Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+                    Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun).await,
                 }
             }
-            Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
+            Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun).await,
         };
     caller.input.consume(head_len);
     caller.input.rest(&worker.buffers);
@@ -305,9 +305,16 @@ fn entry(head: &RequestHead, bytes: &[u8]) -> Entry {
     }
 }
 
-/// Answers a request that no instance is asked for.
+/// Answers a request that no instance is asked for. What it returns gives others their turn: nothing that such requests
+/// need has to be waited for, and a caller can send many of them at once.
 #[cold]
-fn answer_alone(worker: &Worker, caller: &mut Caller, alone: Alone, head_len: usize, begun: Moment) {
+fn answer_alone(
+    worker: &Worker,
+    caller: &mut Caller,
+    alone: Alone,
+    head_len: usize,
+    begun: Moment,
+) -> impl Future<Output = ()> + use<> {
     let (method, head, body, entry) = {
         let head = worker.request_head.borrow();
         let body = !matches!(head.framing, Framing::Empty | Framing::Length(0));
@@ -341,6 +348,7 @@ fn answer_alone(worker: &Worker, caller: &mut Caller, alone: Alone, head_len: us
     let outcome = Outcome { status: Some(status), reason, took: worker.now().since(begun) };
     let entry = &entry.unwrap_or_default();
     worker.shared.settle_stray(&Stray { method, entry, peer: caller.peer, rule: None }, &outcome);
+    tokio::task::yield_now()
 }
 
 /// Counts a request in flight.

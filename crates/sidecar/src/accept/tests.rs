@@ -66,7 +66,7 @@ impl Bench {
         self.order(Order::Drain);
     }
 
-    /// Lets the worker go on until no connection is open.
+    /// Lets the worker go on, while it drains, until no connection is open.
     fn comes_to_rest(&self) {
         let within = Duration::from_secs(10);
         let quiet = || self.shared.connections.load(Relaxed) == 0;
@@ -80,8 +80,8 @@ impl Bench {
         stream
     }
 
-    /// Lets the worker go on until the next answer, which is a refusal with `reason`, has come.
-    fn answer(&self, stream: &std::net::TcpStream, reason: &str) {
+    /// Lets the worker go on until something has come from it, or the end.
+    fn read(&self, stream: &std::net::TcpStream) -> String {
         let mut stream = stream.try_clone().unwrap();
         let (tell, told) = oneshot::channel();
         let reading = std::thread::spawn(move || {
@@ -91,7 +91,12 @@ impl Bench {
             String::from_utf8(room[..count.expect("no reset")].to_vec()).unwrap()
         });
         self.local.block_on(&self.runtime, told).unwrap();
-        let text = reading.join().unwrap();
+        reading.join().unwrap()
+    }
+
+    /// The next that comes is a refusal with this reason.
+    fn refuses(&self, stream: &std::net::TcpStream, reason: &str) {
+        let text = self.read(stream);
         assert!(text.contains(&format!("outrigger-reason: {reason}\r\n")), "{text:?}");
     }
 }
@@ -101,11 +106,11 @@ fn a_request_that_is_here_when_a_drain_begins_is_answered() {
     let bench = Bench::new(Bounds::default());
     let mut kept = bench.connect();
     kept.write_all(GET).unwrap();
-    bench.answer(&kept, "unknown-service");
+    bench.refuses(&kept, "unknown-service");
     let silent = bench.connect();
     kept.write_all(POST).unwrap();
     bench.drain();
-    bench.answer(&kept, "draining");
+    bench.refuses(&kept, "draining");
     drop((kept, silent));
     bench.comes_to_rest();
 }
@@ -117,7 +122,44 @@ fn whoever_waits_to_be_accepted_when_a_drain_begins_is_answered() {
     waiting.iter_mut().for_each(|stream| stream.write_all(POST).unwrap());
     bench.drain();
     assert!(std::net::TcpStream::connect(bench.address).is_err(), "it still listens");
-    waiting.iter().for_each(|stream| bench.answer(stream, "draining"));
+    waiting.iter().for_each(|stream| bench.refuses(stream, "draining"));
     drop(waiting);
     bench.comes_to_rest();
+}
+
+#[test]
+fn a_caller_whose_requests_ask_nobody_leaves_others_their_turns() {
+    const MANY: usize = 200;
+    let bench = Bench::new(Bounds::default());
+    let mut greedy = bench.connect();
+    greedy.write_all(&GET.repeat(MANY)).unwrap();
+    greedy.set_nonblocking(true).unwrap();
+    let mut room = [0; 64 << 10];
+    // How often somebody else had a turn while the answers came.
+    let turns = bench.local.block_on(&bench.runtime, async {
+        let (mut got, mut turns) = (Vec::new(), 0);
+        while got.windows(8).filter(|text| text == b"HTTP/1.1").count() < MANY {
+            if let Ok(count) = greedy.read(&mut room) {
+                got.extend_from_slice(&room[..count]);
+            }
+            turns += usize::from(!got.is_empty());
+            tokio::task::yield_now().await;
+        }
+        turns
+    });
+    assert!(turns >= MANY / 2, "{turns} turns");
+}
+
+#[test]
+fn a_head_that_began_in_idle_time_has_its_own() {
+    let bounds = Bounds {
+        caller_idle: Duration::from_millis(20),
+        head_time: Duration::from_millis(100),
+        ..Bounds::default()
+    };
+    let bench = Bench::new(bounds);
+    let mut slow = bench.connect();
+    slow.write_all(&GET[..10]).unwrap();
+    bench.refuses(&slow, "head-too-slow");
+    assert_eq!(bench.read(&bench.connect()), "", "nothing is said to whoever has said nothing");
 }
