@@ -21,6 +21,9 @@ use std::time::Duration;
 /// How long `POST /drain` waits when it is not told.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(10);
 
+/// How long the end waits for whoever takes the access log.
+const LOG_AT_MOST: Duration = Duration::from_secs(1);
+
 /// Everything that is needed to change a running sidecar.
 pub(crate) struct Steering {
     pub(crate) shared: Arc<Shared>,
@@ -222,7 +225,12 @@ impl Steering {
     /// Ends it: what is known and gathered is written, what is still open is cut.
     pub(crate) fn end(&self) {
         self.keep();
-        self.flush();
+        if let Some(log) = &self.shared.log {
+            let left = log.finish(LOG_AT_MOST);
+            if left > 0 {
+                eprintln!("outrigger: {left} lines of the access log were not written: nobody takes them");
+            }
+        }
         self.shared.world().targets().for_each(|target| target.desk.flush_tape());
         self.workers.join();
     }
