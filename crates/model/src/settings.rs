@@ -129,6 +129,10 @@ pub struct Breaker {
 impl Breaker {
     /// Below this no call is called slow, however quick the service usually is.
     pub const SLOW_FLOOR: Duration = ms(20);
+
+    /// More [`Breaker::minimum_calls`] than this may never be reached: each eighth of a window is counted in 16 bits and
+    /// halved when they are full.
+    pub const MINIMUM_CALLS_AT_MOST: u32 = 8 * (u16::MAX / 2) as u32;
 }
 
 /// Takes an endpoint out after failures in a row.
@@ -142,6 +146,11 @@ pub struct Ejection {
     pub at_most: Duration,
     /// At most this share of the endpoints is out at once: one at least may be, and never the last.
     pub share_at_most: Share,
+}
+
+impl Ejection {
+    /// More [`Ejection::failures_in_a_row`] than this are never reached: they are counted in 16 bits.
+    pub const IN_A_ROW_AT_MOST: u32 = u16::MAX as u32;
 }
 
 /// Keeps a newcomer's share of requests small at first.

@@ -5,7 +5,7 @@
 
 use super::declare::{Field, Kind, Need, WHEN};
 use super::mend;
-use super::problem::{Problem, Problems, Source};
+use super::problem::{Format, Problem, Problems, Source};
 use super::scalar;
 use super::tree::{Entry, Node, Value, parse};
 pub(crate) use super::view::{Item, View, as_text};
@@ -51,6 +51,12 @@ impl Decoder<'_> {
         if !guessed && !self.broken.contains(&problem.line) {
             self.problems.push(problem);
         }
+    }
+
+    /// Whether a person writes this file. What a machine wrote in full was checked where it came from, perhaps by an
+    /// earlier release.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        self.source.format == Format::Toml
     }
 
     /// Notes a problem with the value of `key` in `view`, or with the table itself where the key is absent.

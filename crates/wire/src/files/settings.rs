@@ -132,7 +132,8 @@ static TRY_TIMEOUT: Kind = between_ms(1, DAY);
 static HEDGE: [Field; 1] = [field(
     "after",
     between_ms(1, DAY),
-    "How long the first attempt has before the second begins; only for requests that may be carried out twice.",
+    "How long the first attempt has before the second begins, from the request's last byte; only for requests that may \
+     be carried out twice.",
 )
 .required()
 .example("\"200ms\"")];
@@ -149,13 +150,14 @@ static BREAKER: [Field; 7] = [
     )
     .example("5"),
     preset("window", between_ms(1, DAY), "Over this window …").example("\"10s\""),
-    preset("minimum-calls", whole(1), "… and not before so many calls.").example("20"),
+    preset("minimum-calls", whole(1), "… and not before so many calls, at most 262136.").example("20"),
     preset("rest", between_ms(1, DAY), "The first rest; each further one is twice as long …").example("\"5s\""),
     preset("rest-at-most", between_ms(1, DAY), "… up to this; never less than `rest`.").example("\"60s\""),
 ];
 
 static EJECTION: [Field; 4] = [
-    preset("failures-in-a-row", whole(1), "So many failures in a row take an instance out.").example("5"),
+    preset("failures-in-a-row", whole(1), "So many failures in a row, at most 65535, take an instance out.")
+        .example("5"),
     preset("base", between_ms(1, DAY), "The first absence; the n-th is n times as long …").example("\"5s\""),
     preset("at-most", between_ms(1, DAY), "… up to this; never less than `base`.").example("\"5m\""),
     preset(
@@ -270,12 +272,19 @@ fn breaker(decoder: &mut Decoder<'_>, view: &View<'_>, base: Option<Breaker>) ->
             "lower `failures` or `slow`, or write breaker = false".to_owned(),
         );
     }
+    let minimum_calls = counted(
+        decoder,
+        (view, "minimum-calls"),
+        Breaker::MINIMUM_CALLS_AT_MOST,
+        "this breaker may never trip: so many calls are not certain to be counted in one window",
+        "breaker = false",
+    );
     Breaker {
         failures,
         slow,
         slow_factor: view.whole32("slow-factor").unwrap_or(base.slow_factor),
         window: view.duration("window").unwrap_or(base.window),
-        minimum_calls: view.whole32("minimum-calls").unwrap_or(base.minimum_calls),
+        minimum_calls: minimum_calls.unwrap_or(base.minimum_calls),
         rest,
         rest_at_most,
     }
@@ -284,12 +293,34 @@ fn breaker(decoder: &mut Decoder<'_>, view: &View<'_>, base: Option<Breaker>) ->
 fn ejection(decoder: &mut Decoder<'_>, view: &View<'_>, base: Option<Ejection>) -> Ejection {
     let default = base.unwrap_or_default();
     let (base, at_most) = ordered(decoder, view, ("base", default.base), ("at-most", default.at_most));
+    let in_a_row = counted(
+        decoder,
+        (view, "failures-in-a-row"),
+        Ejection::IN_A_ROW_AT_MOST,
+        "nobody would ever be taken out: so many failures in a row are not counted",
+        "ejection = false",
+    );
     Ejection {
-        failures_in_a_row: view.whole32("failures-in-a-row").unwrap_or(default.failures_in_a_row),
+        failures_in_a_row: in_a_row.unwrap_or(default.failures_in_a_row),
         base,
         at_most,
         share_at_most: view.share("share-at-most").unwrap_or(default.share_at_most),
     }
+}
+
+/// A number that is waited for while something is counted, up to `most`; beyond that it would wait for ever.
+fn counted(
+    decoder: &mut Decoder<'_>,
+    (view, key): (&View<'_>, &str),
+    most: u32,
+    problem: &str,
+    off: &str,
+) -> Option<u32> {
+    let number = view.whole32(key);
+    if decoder.is_by_hand() && number.is_some_and(|number| number > most) {
+        decoder.report_at(view, key, problem.to_owned(), format!("write {key} = {most} or less, or {off}"));
+    }
+    number
 }
 
 fn slow_start(view: &View<'_>, base: Option<SlowStart>) -> SlowStart {
