@@ -22,7 +22,7 @@ use model::{Balancing, Moment, Reason, Retry, Settings};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub(crate) use judge::Outcome;
+pub(crate) use judge::{Meaning, Outcome, Tried};
 pub use view::{Census, EndpointView, State};
 
 /// So many notes are kept for a driver that does not take them.

@@ -30,7 +30,8 @@
 //! so that two are under way at most. The n-th takes the place ([`Attempt`]) of the one before the last.
 //!
 //! **The time of one attempt** runs from when the request's body is whole, as a caller that sends slowly is no fault of
-//! the instance; a body that has outgrown its copy is not timed, as nothing could follow. An attempt that has had its
+//! the instance; so does the hedge's, and so does what is learned of the instance. A body that has outgrown its copy has
+//! no such time, as nothing could follow. An attempt that has had its
 //! time is abandoned and counts as broken by the instance, even where no other may follow: then it is a refusal.
 //!
 //! **One endpoint only.** Another attempt at the same endpoint is made only if nothing was sent there (nothing or only a
@@ -46,7 +47,7 @@
 mod again;
 
 use crate::admit::Verdict;
-use crate::books::Outcome;
+use crate::books::{Meaning, Outcome, Tried};
 use crate::retry::back_off;
 use crate::{Answer, Attempt, Books, CallId, Dice, Ending, EndpointKey, Event, Reached, Step, Why};
 use model::{Importance, Moment, Reason, Timeouts};
@@ -88,8 +89,10 @@ pub struct Call {
     opened: u8,
     /// The latest two; the first one ever is in the first place.
     tries: [Try; 2],
-    /// When the body ended, if it is whole in the copy.
+    /// When the body ended; never, while it is still coming.
     whole: Moment,
+    /// What the beginning of the answer that is passed on was counted as.
+    heard: Meaning,
     deadline: Moment,
     total: Duration,
     connect: Duration,
@@ -165,7 +168,8 @@ impl Call {
             retried_connection: false,
             opened: 0,
             tries: [NOT_TRIED; 2],
-            whole: Moment::ZERO,
+            whole: if ask.has_body { Moment::NEVER } else { Moment::ZERO },
+            heard: Meaning::Nothing,
             deadline: now.after(total),
             total: ask.timeouts.total,
             connect: ask.timeouts.connect,
@@ -249,8 +253,9 @@ impl Call {
             Event::Woken | Event::Due => {}
             Event::BodyEnded => {
                 if self.copy == Copied::Growing {
-                    (self.copy, self.whole) = (Copied::Whole, now);
+                    self.copy = Copied::Whole;
                 }
+                self.whole = self.whole.min(now);
             }
             Event::Spilled => self.copy = Copied::Lost,
             Event::Head { attempt, answer } => self.on_head(attempt, answer, books, now),
@@ -268,7 +273,7 @@ impl Call {
             Some(reason) => Outcome::Refused(reason),
             None => Outcome::Answered { failed: answer.status >= 500, long: answer.long || answer.upgraded },
         };
-        self.settle(attempt, books, now, outcome);
+        self.heard = self.settle(attempt, books, now, outcome);
         if let Some(reason) = answer.refusal
             && let Some(again) = self.after_refusal(reason, books)
             && (self.tries[attempt.other() as usize].live || self.again(again, books, now))
@@ -304,10 +309,7 @@ impl Call {
     fn on_ended(&mut self, ending: Ending, books: &mut Books, now: Moment) {
         match self.at {
             At::Streaming(attempt) => {
-                let tried = self.tries[attempt as usize];
-                if ending == Ending::Truncated {
-                    books.on_truncated(tried.to, tried.began, now);
-                }
+                books.on_ended(&self.tried(attempt), now, self.heard, ending);
                 self.leave(books, now);
                 self.at = At::Over;
             }
@@ -440,10 +442,14 @@ impl Call {
         }
     }
 
-    fn settle(&mut self, attempt: Attempt, books: &mut Books, now: Moment, outcome: Outcome) {
-        let tried = &mut self.tries[attempt as usize];
-        tried.live = false;
-        books.settle(tried.to, tried.began, self.total, now, outcome);
+    fn settle(&mut self, attempt: Attempt, books: &mut Books, now: Moment, outcome: Outcome) -> Meaning {
+        self.tries[attempt as usize].live = false;
+        books.settle(&self.tried(attempt), self.total, now, outcome)
+    }
+
+    fn tried(&self, attempt: Attempt) -> Tried {
+        let Try { to, began, .. } = self.tries[attempt as usize];
+        Tried { to, began, asked: began.max(self.whole) }
     }
 
     /// For a first attempt the books say why; a further one fails as the last did.

@@ -114,7 +114,7 @@ pub enum Event {
     Woken,
     /// The moment of [`Step::Idle`] has come.
     Due,
-    /// The request's body has ended and all of it is in the copy (or there is none).
+    /// The request's body has ended: all of it is in the copy, unless it has outgrown that.
     BodyEnded,
     /// The request's body has outgrown the copy: there can be no other attempt.
     Spilled,
@@ -174,8 +174,10 @@ pub enum Ending {
     Complete,
     /// The instance broke off: the caller's connection is closed so that it sees that too.
     Truncated,
-    /// No byte came for too long.
+    /// No byte came from the instance for too long.
     Stalled,
+    /// No byte was passed on for too long as the caller does not read, or has not sent all of its request.
+    CallerStalled,
     /// One side closed the tunnel.
     Tunnel,
 }

@@ -239,7 +239,7 @@ impl Request {
         if !self.spilled && self.copy.len() > self.copy_at_most {
             self.spilled = true;
             self.news = Some(Event::Spilled);
-        } else if self.body.is_done() && !self.spilled && piece.consumed > 0 {
+        } else if self.body.is_done() && piece.consumed > 0 {
             self.news = Some(Event::BodyEnded);
         }
         Ok(piece.consumed)
@@ -247,7 +247,11 @@ impl Request {
 
     /// What the call must hear of.
     pub(crate) fn take_news(&mut self) -> Option<Event> {
-        self.news.take()
+        let news = self.news.take();
+        if news == Some(Event::Spilled) && self.body.is_done() {
+            self.news = Some(Event::BodyEnded);
+        }
+        news
     }
 
     /// What is to be sent, as it goes over the wire.

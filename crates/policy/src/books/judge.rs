@@ -2,9 +2,12 @@
 //!
 //! | what happened | latency | breaker | ejection |
 //! |---|---|---|---|
-//! | an answer below 500 in time | sample | good | row ends |
-//! | the same, slower than `slow` | sample | slow | row ends |
+//! | an answer below 500 begins in time | sample | good | – |
+//! | the same, slower than `slow` | sample | slow | – |
+//! | … and comes whole | – | – | row ends |
+//! | … and breaks off, or no byte comes for too long | a strike | failed, no longer good | + 1 |
 //! | long by nature (a stream, a long poll) | – | good | row ends |
+//! | … and breaks off | a strike | failed | + 1 |
 //! | an answer of 500 and above | at least, and a strike | failed | + 1 |
 //! | refused by the peer's sidecar as the app is broken | at least, and a strike | failed | + 1 |
 //! | refused by the peer's sidecar for overload, or as it drains | a strike | – | – |
@@ -14,6 +17,10 @@
 //! | broke as this sidecar lacks something | – | – | – |
 //! | nobody waits any more, before `slow / 2` | at least | – | – |
 //! | nobody waits any more, after `slow / 2` | at least, and a strike | slow | + 1 |
+//! | nobody waits any more, and the request has not come whole | – | – | – |
+//!
+//! Times run from when the instance could have the whole request: a caller that sends slowly is no fault of the
+//! instance. An answer that begins before that is counted, but is no sample.
 //!
 //! `slow = max(20 ms, min(the route's total timeout, slow_factor × usual))`. An answer that came quickly but was a
 //! failure never lowers an estimate. What a caller with little patience does not wait for is no fault of the endpoint;
@@ -21,7 +28,7 @@
 
 use super::{Books, State};
 use crate::health::{Seen, out_at_most};
-use crate::{Cause, Change, EndpointKey};
+use crate::{Cause, Change, Ending, EndpointKey};
 use model::{Breaker, Fault, Moment, Reason};
 use std::time::Duration;
 
@@ -40,12 +47,29 @@ pub(crate) enum Outcome {
 
 /// What an outcome means for those who judge endpoints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Meaning {
+pub(crate) enum Meaning {
     Good { long: bool },
     Failure,
     Shed,
     Unheard,
     Nothing,
+}
+
+/// An attempt that ends, as the books are told of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tried {
+    pub(crate) to: EndpointKey,
+    pub(crate) began: Moment,
+    /// Since when the instance could have had the whole request; never, while the caller is still sending it.
+    pub(crate) asked: Moment,
+}
+
+/// What becomes of an endpoint's failures in a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Row {
+    Ends,
+    Stays,
+    Grows,
 }
 
 impl Outcome {
@@ -76,33 +100,34 @@ fn refused(reason: Reason) -> Meaning {
 }
 
 impl Books {
-    /// An attempt at `key` that began at `began` has ended so; `total` is its route's timeout.
+    /// An attempt has ended so, or its answer has begun; `total` is its route's timeout. Says what that was counted as.
     pub(crate) fn settle(
         &mut self,
-        key: EndpointKey,
-        began: Moment,
+        tried: &Tried,
         total: Duration,
         now: Moment,
         outcome: Outcome,
-    ) {
+    ) -> Meaning {
         let (mean, usual) = (self.mean.unwrap_or(crate::pick::UNKNOWN), self.usual);
         let slow = slow_after(self.settings.breaker, usual, total);
-        let Some(endpoint) = self.endpoint_mut(key) else { return };
+        let (meaning, timed) = (outcome.meaning(), tried.asked != Moment::NEVER);
+        let Some(endpoint) = self.endpoint_mut(tried.to) else { return meaning };
         endpoint.pending -= 1;
-        let took = now.since(began);
-        let seen = match outcome.meaning() {
-            Meaning::Good { long: true } => Some(Seen::Good),
-            Meaning::Good { long: false } => {
+        // Nothing while it cannot be told: `asked` is ahead then.
+        let took = now.since(tried.asked);
+        let seen = match meaning {
+            Meaning::Good { long: false } if timed => {
                 endpoint.latency.on_answer(now, took);
                 endpoint.usual.on_answer(took);
                 Some(if took >= slow { Seen::Slow } else { Seen::Good })
             }
+            Meaning::Good { .. } => Some(Seen::Good),
             Meaning::Failure => {
                 endpoint.latency.on_at_least(now, took, mean);
                 endpoint.latency.on_strike(now);
                 Some(Seen::Failed)
             }
-            Meaning::Unheard => {
+            Meaning::Unheard if timed => {
                 endpoint.latency.on_at_least(now, took, mean);
                 let late = took >= (slow / 2).max(Breaker::SLOW_FLOOR);
                 if late {
@@ -115,31 +140,48 @@ impl Books {
                 self.shed = Some(now);
                 None
             }
-            Meaning::Nothing => None,
+            Meaning::Unheard | Meaning::Nothing => None,
         };
         self.pending -= 1;
-        let answered = matches!(outcome.meaning(), Meaning::Good { .. });
-        if answered && self.mean.is_none() {
+        let row = match meaning {
+            // It ends when the answer has come whole.
+            Meaning::Good { long: false } => Row::Stays,
+            Meaning::Good { long: true } => Row::Ends,
+            _ => Row::Grows,
+        };
+        if row == Row::Stays && timed && self.mean.is_none() {
             self.mean = Some(took);
         }
         if let Some(seen) = seen {
-            self.judge(key, began, now, seen, answered);
+            self.judge(tried, now, seen, row);
         }
+        meaning
     }
 
-    /// An answer that was being passed on broke off.
-    pub(crate) fn on_truncated(&mut self, key: EndpointKey, began: Moment, now: Moment) {
-        self.judge(key, began, now, Seen::Failed, false);
+    /// The passing on of an answer has ended so; its beginning was counted as `heard`.
+    pub(crate) fn on_ended(&mut self, tried: &Tried, now: Moment, heard: Meaning, ending: Ending) {
+        let Some(endpoint) = self.endpoint_mut(tried.to) else { return };
+        let seen = match (ending, heard) {
+            (Ending::Complete, Meaning::Good { long: false }) => return endpoint.outlier.on_success(),
+            (Ending::Truncated | Ending::Stalled, Meaning::Good { long: false }) => Seen::BrokeOff,
+            (Ending::Truncated, Meaning::Good { .. } | Meaning::Shed | Meaning::Nothing) => Seen::Failed,
+            _ => return,
+        };
+        endpoint.latency.on_strike(now);
+        self.judge(tried, now, seen, Row::Grows);
     }
 
-    fn judge(&mut self, key: EndpointKey, began: Moment, now: Moment, seen: Seen, answered: bool) {
+    fn judge(&mut self, tried: &Tried, now: Moment, seen: Seen, row: Row) {
+        let (key, began) = (tried.to, tried.began);
         let Some(state) = self.endpoint(key).map(|e| e.state(now).0) else { return };
         // What began before it was taken out says nothing new.
         if state == State::Ejected {
             return;
         }
         self.judge_by_share(key, state, began, now, seen);
-        self.judge_by_row(key, state, began, now, answered);
+        if row != Row::Stays {
+            self.judge_by_row(key, state, began, now, row);
+        }
     }
 
     fn judge_by_share(&mut self, key: EndpointKey, state: State, began: Moment, now: Moment, seen: Seen) {
@@ -157,12 +199,12 @@ impl Books {
         self.stale |= state == State::Probing;
     }
 
-    fn judge_by_row(&mut self, key: EndpointKey, state: State, began: Moment, now: Moment, answered: bool) {
+    fn judge_by_row(&mut self, key: EndpointKey, state: State, began: Moment, now: Moment, row: Row) {
         let Some(rule) = self.settings.ejection else { return };
         let others = self.pool.available.saturating_sub(usize::from(state.is_available()));
         let room = self.pool.ejected < out_at_most(&rule, self.order.len()) && others > 0;
         let Some(endpoint) = self.endpoint_mut(key) else { return };
-        if answered {
+        if row == Row::Ends {
             return endpoint.outlier.on_success();
         }
         // One that rests is out already, and comes back by probes.

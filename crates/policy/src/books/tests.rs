@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::Streams;
 use crate::pick::UNKNOWN;
+use crate::{Ending, Streams};
 use model::{Settings, Share};
 
 const fn at(ms: u64) -> Moment {
@@ -48,7 +48,7 @@ impl Scene {
             ends.sort_by_key(|e| e.0);
             while ends.first().is_some_and(|e| e.0 <= now) {
                 let (end, began, key, handle) = ends.remove(0);
-                self.books.settle(key, at(began), TOTAL, at(end), outcome(handle));
+                settle(&mut self.books, key, at(began), at(end), outcome(handle));
             }
             let key = self.pick(now);
             let handle = self.books.handle(key).unwrap();
@@ -56,7 +56,7 @@ impl Scene {
             ends.push((now + took(handle), now, key, handle));
         }
         for (end, began, key, handle) in ends {
-            self.books.settle(key, at(began), TOTAL, at(end), outcome(handle));
+            settle(&mut self.books, key, at(began), at(end), outcome(handle));
         }
         counts
     }
@@ -68,6 +68,13 @@ impl Scene {
     fn notes(&mut self) -> Vec<(Option<u32>, Change, Cause)> {
         self.books.take_notes().map(|n| (n.handle, n.change, n.cause)).collect()
     }
+}
+
+/// An attempt without a body that has ended so; one that was answered comes whole.
+fn settle(books: &mut Books, key: EndpointKey, began: Moment, now: Moment, outcome: Outcome) {
+    let tried = Tried { to: key, began, asked: began };
+    let heard = books.settle(&tried, TOTAL, now, outcome);
+    books.on_ended(&tried, now, heard, Ending::Complete);
 }
 
 fn good(_: u32) -> Outcome {
@@ -114,7 +121,7 @@ fn five_failures_in_a_row_eject_and_a_breaker_probes_on_return() {
         let key = scene.pick(i);
         let handle = scene.books.handle(key).unwrap();
         let outcome = if handle == 2 { Outcome::Broke(Reason::ConnectFailed) } else { good(handle) };
-        scene.books.settle(key, at(i), TOTAL, at(i), outcome);
+        settle(&mut scene.books, key, at(i), at(i), outcome);
     }
     assert_eq!(scene.states(200), [State::Admitting, State::Admitting, State::Ejected]);
     assert_eq!(scene.notes(), [(Some(2), Change::Ejected, Cause::InARow)]);
@@ -190,7 +197,7 @@ fn the_last_one_is_not_rested_unless_health_is_never_ignored() {
                 assert_eq!(scene.books.nobody(at(i)).0, Reason::AllResting);
                 continue;
             };
-            scene.books.settle(key, at(i), TOTAL, at(i), failed(0));
+            settle(&mut scene.books, key, at(i), at(i), failed(0));
         }
         assert_eq!(scene.states(100), [state]);
     }
@@ -206,13 +213,13 @@ fn two_endpoints_that_die_in_turn_cost_no_call_its_second_attempt() {
             let dies = |key| scene.books.handle(key) == Some(dead);
             let outcome = |dead| if dead { Outcome::Broke(Reason::ConnectFailed) } else { good(0) };
             let failed = dies(first);
-            scene.books.settle(first, at(i), TOTAL, at(i), outcome(failed));
+            settle(&mut scene.books, first, at(i), at(i), outcome(failed));
             if failed {
                 assert!(scene.books.has_other(first));
                 let second = scene.books.pick(at(i), &mut scene.dice, Some(first)).unwrap();
                 let failed = scene.books.handle(second) == Some(dead);
                 both_failed += u32::from(failed);
-                scene.books.settle(second, at(i), TOTAL, at(i), outcome(failed));
+                settle(&mut scene.books, second, at(i), at(i), outcome(failed));
             }
         }
         both_failed
@@ -292,7 +299,7 @@ fn a_reload_keeps_what_was_learned_and_frees_what_is_gone() {
     assert_eq!(scene.books.handle(gone), None);
     // Its end reaches neither the books nor the endpoint that has its slot now.
     let pending = scene.books.pending;
-    scene.books.settle(gone, at(400), TOTAL, at(600), failed(1));
+    settle(&mut scene.books, gone, at(400), at(600), failed(1));
     assert_eq!(scene.books.pending, pending);
     assert_eq!(scene.books.endpoints(at(600)).nth(1).unwrap().pending, 0);
 }
@@ -319,7 +326,7 @@ fn who_was_removed_is_no_other_and_leaves_the_last_one_in() {
     let last = keys.iter().copied().find(|key| scene.books.handle(*key) == Some(1)).unwrap();
     assert!(!scene.books.has_other(last) && !scene.books.has_fit_other(last));
     for key in keys {
-        scene.books.settle(key, at(20), TOTAL, at(21), failed(0));
+        settle(&mut scene.books, key, at(20), at(21), failed(0));
     }
     assert_eq!(scene.states(21), [State::Admitting]);
     // One who comes in the same breath is an other, and the first may be ejected.

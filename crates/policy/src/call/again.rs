@@ -110,7 +110,7 @@ impl Call {
         if !may || self.copy != Copied::Whole {
             return Moment::NEVER;
         }
-        hedge_at(books.settings().hedge.as_ref(), self.tries[0].began, books.shed())
+        hedge_at(books.settings().hedge.as_ref(), self.tries[0].began.max(self.whole), books.shed())
     }
 }
 

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::Streams;
-use model::{Hedge, Limit, Retry, Settings, Share};
+use crate::{State, Streams};
+use model::{Balancing, Hedge, Limit, Retry, Settings, Share};
 
 const fn at(ms: u64) -> Moment {
     Moment::from_millis(ms)
@@ -104,6 +104,8 @@ fn event(words: &[&str]) -> Option<Event> {
         ["gone"] => Event::CallerGone,
         ["complete"] => Event::Ended(Ending::Complete),
         ["truncated"] => Event::Ended(Ending::Truncated),
+        ["stalled"] => Event::Ended(Ending::Stalled),
+        ["caller-stalled"] => Event::Ended(Ending::CallerStalled),
         [head, status] if head.starts_with("head") => {
             Event::Head { attempt: attempt(head), answer: answer(status.parse().unwrap()) }
         }
@@ -401,19 +403,20 @@ fn a_hedge_needs_the_whole_body_and_a_safe_method() {
         body,
         &[
             ("", "open1, idle 1000"),
-            ("@40 body-ended", "idle 50"),
-            ("@50 due", "open2, idle 1000"),
+            ("@40 body-ended", "idle 90"),
+            ("@90 due", "open2, idle 1000"),
             ("gone", "drop1 CallerGone, drop2 CallerGone, settled"),
         ],
     );
     check(
-        "begins when the body ends late",
+        "and then as long as without one",
         2,
         &hedged(),
         body,
         &[
             ("", "open1, idle 1000"),
-            ("@90 body-ended", "open2, idle 1000"),
+            ("@900 body-ended", "idle 950"),
+            ("@950 due", "open2, idle 1000"),
             ("gone", "drop1 CallerGone, drop2 CallerGone, settled"),
         ],
     );
@@ -430,6 +433,77 @@ fn a_hedge_needs_the_whole_body_and_a_safe_method() {
     let above = Ask { attempt: 2, ..ask() };
     check("a retry", 2, &hedged(), above, &[("", "open1, idle 1000"), ("@50 due", "idle 1000"), gone]);
     check("nowhere else", 1, &hedged(), ask(), &[("", "open1, idle 50"), ("@50 due", "idle 1000"), gone]);
+}
+
+/// A hundred calls at two endpoints, one after another, or until the first is not admitted any more: its state then, and
+/// its latency. What happens to a call there is `first`, each `@MS` after it began.
+fn state_after(settings: &Settings, ask: Ask, first: &[&str]) -> (State, Option<Duration>) {
+    let settings = Settings { balancing: Balancing::LeastLoaded, ..settings.clone() };
+    let mut scene = Scene::new(2, &settings, ask);
+    for _ in 0..100 {
+        let start = scene.now.as_nanos() / 1_000_000 + 10;
+        scene.call = Call::begin(ask, at(start));
+        let step = scene.call.next(&mut scene.books, at(start), &mut scene.dice);
+        let Step::Open { to, .. } = step else { panic!("{step:?}") };
+        let bad = scene.books.handle(to) == Some(0);
+        let good = ["@0 body-ended", "@20 head1 200", "@20 complete"];
+        for what in if bad { first } else { &good } {
+            let (ms, event) = what[1..].split_once(' ').unwrap();
+            scene.play(&format!("@{} {event}", start + ms.parse::<u64>().unwrap()));
+        }
+        assert!(scene.books.is_quiet(), "{first:?}");
+        if scene.books.endpoints(scene.now).next().unwrap().state != State::Admitting {
+            break;
+        }
+    }
+    let first = scene.books.endpoints(scene.now).next().unwrap();
+    (first.state, first.latency)
+}
+
+fn without(breaker: bool, ejection: bool) -> Settings {
+    let all = Settings::default();
+    Settings {
+        breaker: all.breaker.filter(|_| !breaker),
+        ejection: all.ejection.filter(|_| !ejection),
+        ..all
+    }
+}
+
+#[test]
+fn an_instance_whose_answers_break_off_is_taken_out() {
+    for ending in ["@25 truncated", "@90 stalled", "@90 broke1 head instance-broke"] {
+        let ends = ["@20 head1 200", ending];
+        assert_eq!(state_after(&without(false, true), ask(), &ends).0, State::Resting, "{ending}");
+        assert_eq!(state_after(&without(true, false), ask(), &ends).0, State::Ejected, "{ending}");
+    }
+    for ending in ["@90 caller-stalled", "@25 gone", "@90 complete"] {
+        let ends = ["@20 head1 200", ending];
+        assert_eq!(state_after(&Settings::default(), ask(), &ends).0, State::Admitting, "{ending}");
+    }
+    // A failure that comes whole is one all the same.
+    let failed = ["@20 head1 500", "@20 complete"];
+    assert_eq!(state_after(&without(true, false), ask(), &failed).0, State::Ejected);
+}
+
+#[test]
+fn a_caller_that_sends_slowly_is_no_fault_of_the_instance() {
+    let body = Ask { has_body: true, remaining: None, ..ask() };
+    let short = |latency: Option<Duration>| latency.is_none_or(|l| l <= Duration::from_millis(20));
+    for slow in [
+        &["@8000 body-ended", "@8020 head1 200", "@8020 complete"][..],
+        &["@10 spilled", "@8000 body-ended", "@8020 head1 200", "@8020 complete"],
+        &["@8000 head1 200", "@8000 body-ended", "@8000 complete"],
+        &["@10 spilled", "@8000 head1 200", "@8000 complete"],
+        &["@8000 gone"],
+        &["@10 spilled", "@15000 due"],
+    ] {
+        let (state, latency) = state_after(&Settings::default(), body, slow);
+        assert!(state == State::Admitting && short(latency), "{slow:?}: {state:?} {latency:?}");
+    }
+    // One that has had the whole request is waited for as ever.
+    for late in [&["@8000 body-ended", "@9000 gone"][..], &["@10 spilled", "@80 body-ended", "@15000 due"]] {
+        assert_eq!(state_after(&Settings::default(), body, late).0, State::Ejected, "{late:?}");
+    }
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub enum Seen {
     Failed,
     /// It took longer than it should, or had not answered by then.
     Slow,
+    /// Its answer, which was seen before as it began, broke off.
+    BrokeOff,
 }
 
 /// What the breaker lets through.
@@ -180,10 +182,11 @@ impl Breaker {
             // Shares are what counts: halving keeps them.
             *bucket = Bucket { calls: bucket.calls / 2, failed: bucket.failed / 2, slow: bucket.slow / 2 };
         }
-        bucket.calls += 1;
+        // Each call is one: what broke off was counted when it began.
+        bucket.calls += u16::from(seen != Seen::BrokeOff);
         match seen {
             Seen::Good => return None,
-            Seen::Failed => bucket.failed += 1,
+            Seen::Failed | Seen::BrokeOff => bucket.failed = bucket.failed.saturating_add(1),
             Seen::Slow => bucket.slow += 1,
         }
         self.judge(rule)
@@ -240,6 +243,7 @@ impl Breaker {
             }
             return None;
         }
+        self.good = self.good.saturating_sub(u8::from(seen == Seen::BrokeOff));
         self.bad = self.bad.saturating_add(1);
         (self.step() == 0 || self.bad >= BAD).then_some(Cause::ProbeFailed)
     }
@@ -410,6 +414,19 @@ mod tests {
         assert_eq!(calls(&mut breaker, 1_000, 1_190, 10, |_| Seen::Failed), None);
         assert_eq!(breaker.on_call(&RULE(), at(1_260), at(0), Seen::Good), None);
         assert_eq!(breaker.on_call(&RULE(), at(1_240), at(0), Seen::Failed), Some(Cause::Failures));
+    }
+
+    #[test]
+    fn the_largest_minimum_is_reached_by_whatever_is_enough() {
+        let rule = Rule { minimum_calls: Rule::MINIMUM_CALLS_AT_MOST, ..RULE() };
+        for calls in [32_767, 65_535, 65_536, 98_302, 131_071] {
+            let mut breaker = Breaker::default();
+            let trips = (0..9u64).any(|n| {
+                let now = at(1_250 * n);
+                (0..calls).any(|_| breaker.on_call(&rule, now, now, Seen::Failed).is_some())
+            });
+            assert!(trips, "{calls} calls in each bucket");
+        }
     }
 
     #[test]

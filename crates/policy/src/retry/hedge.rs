@@ -11,6 +11,8 @@
 //! | 30 ms | no | 30 ms |
 //! | 2,000 ms, second takes 30 ms | yes | 80 ms |
 //!
+//! Counted from when the request's body is whole: an instance cannot answer a slow upload sooner.
+//!
 //! ```
 //! # use policy::retry::hedge_at; use model::{Hedge, Moment}; use std::time::Duration;
 //! let hedge = Hedge { after: Duration::from_millis(50) };
@@ -29,7 +31,7 @@ use std::time::Duration;
 /// So long after a refusal for overload nothing is hedged.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// When a second attempt may begin beside a first that began at `began`; `shed` is when the service last refused a call
+/// When a second attempt may begin beside a first that has had the whole request since `began`; `shed` is when the service last refused a call
 /// for overload.
 pub fn hedge_at(rule: Option<&Hedge>, began: Moment, shed: Option<Moment>) -> Moment {
     let Some(rule) = rule else { return Moment::NEVER };

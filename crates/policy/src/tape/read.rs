@@ -273,6 +273,7 @@ fn event(words: &mut Words<'_>) -> Read<Event> {
             "complete" => Ending::Complete,
             "truncated" => Ending::Truncated,
             "stalled" => Ending::Stalled,
+            "caller-stalled" => Ending::CallerStalled,
             "tunnel" => Ending::Tunnel,
             other => return bad(other, "how it ended"),
         }),

@@ -184,6 +184,7 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
                 Ending::Complete => "complete",
                 Ending::Truncated => "truncated",
                 Ending::Stalled => "stalled",
+                Ending::CallerStalled => "caller-stalled",
                 Ending::Tunnel => "tunnel",
             };
             write!(f, "ended {ending}")

@@ -185,8 +185,14 @@ impl World {
             10 | 11 => self.head(place, bytes.or_zero(), bytes.or_zero()),
             12 | 13 => self.broke(place, bytes.or_zero()),
             14 => {
-                let ending = [Ending::Complete, Ending::Truncated, Ending::Stalled, Ending::Tunnel];
-                self.tell(place, Event::Ended(ending[bytes.or_zero() % 4]));
+                let ending = [
+                    Ending::Complete,
+                    Ending::Truncated,
+                    Ending::Stalled,
+                    Ending::Tunnel,
+                    Ending::CallerStalled,
+                ];
+                self.tell(place, Event::Ended(ending[bytes.or_zero() % 5]));
             }
             _ => self.leave_unasked(place, bytes.or_zero()),
         }
@@ -291,8 +297,8 @@ impl World {
             Event::Ended(_) if client.answered.is_none() => return,
             Event::Spilled if client.ask.has_body => client.spilled = true,
             Event::Spilled => return,
-            // A body ends once, and one that has outgrown the copy is not heard of again.
-            Event::BodyEnded if client.spilled || client.whole != Moment::NEVER => return,
+            // A body ends once.
+            Event::BodyEnded if client.whole != Moment::NEVER => return,
             Event::BodyEnded => client.whole = self.now,
             Event::CallerGone => client.gone = true,
             _ => {}

@@ -301,7 +301,9 @@ impl<'a> Exchange<'a> {
         let silent_at = self.silent_at();
         if now >= silent_at {
             self.cut();
-            return Poll::Ready(Event::Ended(Ending::Stalled));
+            let by_caller = self.caller.output.backlog() > 0 || !self.caller.request.ended();
+            let ending = if by_caller { Ending::CallerStalled } else { Ending::Stalled };
+            return Poll::Ready(Event::Ended(ending));
         }
         let mut due = until.min(silent_at);
         for leg in self.legs.iter().flatten() {

@@ -54,6 +54,9 @@ impl Exchange<'_> {
     /// Reads the request's body into the copy; once it has ended, watches for the caller's going away.
     fn take_body(&mut self, cx: &mut Context<'_>) -> Moved {
         if self.caller.request.ended() {
+            if let Some(news) = self.caller.request.take_news() {
+                return Err(news);
+            }
             // To the end of what there is: only then are we woken when the caller goes.
             while self.caller.poll_read(self.worker, cx, PIPELINED).is_some() {}
             return self.unless_gone(false);
