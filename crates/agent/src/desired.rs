@@ -299,6 +299,8 @@ impl Desired {
                 self.units[unit].name = name.unwrap_or_else(|_| self.services[index].name.instance(number));
             }
         }
+        // They know nothing of these names: what they say would be others.
+        self.manifests = None;
         self
     }
 
@@ -477,7 +479,10 @@ pub(crate) mod tests {
     #[test]
     fn nodes_name_their_instances_and_do_without_the_edge() {
         let long = "x".repeat(60);
-        let shop = environment(vec![service("a", 2, &[]), service(&long, 1, &[])]);
+        let mut shop = environment(vec![service("a", 2, &[]), service(&long, 1, &[])]);
+        let name = ServiceName::new("shop").unwrap();
+        shop.manifests = Some(Box::new(Environment { name, edge: None, services: vec![] }));
+        assert!(shop.clone().on_node("host").manifests.is_none(), "they know nothing of its names");
         let node = shop.clone().on_node("host-1f").without_edge();
         let names: Vec<_> = node.units.iter().map(|u| u.name.to_string()).collect();
         assert_eq!(names[..2], ["a-host-1f-1", "a-host-1f-2"]);
