@@ -181,7 +181,7 @@ impl Hands {
                     tree::signal_group(id, Signal::TERM);
                 }
             }
-            Action::KillApp(at) => self.kill_app(*at, desired),
+            Action::KillApp(at) => self.kill_app(*at, desired, observed.units[*at].app_run),
             Action::Enter(at) => self.enter(*at, desired, observed),
             Action::Leave(at, _) => self.leave(*at, desired, observed, now),
             Action::Publish(at) => self.publish(*at, desired, observed),
@@ -200,11 +200,17 @@ impl Hands {
         }
     }
 
-    /// Kills everything at once: for whoever does not want to wait any longer.
-    pub(crate) fn kill_all(&self) {
-        let leaders = self.processes.iter().flat_map(|p| [p.sidecar, p.app]).flatten().collect();
-        let signs = Signs { leaders, marks: vec![self.mark()] };
-        crate::state::kill_all(&signs, Duration::from_secs(2));
+    /// Kills everything at once, also what has no sign of ours but that it came to this process when its parent ended.
+    /// The children `but` are left alone. The answer is whoever cannot be ended.
+    pub(crate) fn kill_all(&self, but: &[u32]) -> Option<Id> {
+        let signs = Signs { leaders: self.running(), marks: vec![self.mark()] };
+        let look = || {
+            let mut all = tree::members(&signs);
+            let more = tree::offspring(but);
+            all.extend(more.into_iter().filter(|id| !signs.leaders.contains(id)));
+            all
+        };
+        crate::state::kill_all(look, Duration::from_secs(2))
     }
 
     /// The processes that belong to the run now, for a guard that begins late.
@@ -397,10 +403,16 @@ impl Hands {
         variables.into_iter().map(|(name, value)| (name, value.into())).collect()
     }
 
-    fn kill_app(&self, at: usize, desired: &Desired) {
+    fn kill_app(&self, at: usize, desired: &Desired, run: u64) {
         let leaders = self.processes[at].app.into_iter().collect();
         let name = format!("{INSTANCE}={}", desired.units[at].name);
-        spawn_local(sweep(Signs { leaders, marks: vec![self.mark(), name] }));
+        let (signs, news) = (Signs { leaders, marks: vec![self.mark(), name] }, self.news.clone());
+        spawn_local(async move {
+            if let Some((id, why)) = sweep(signs).await {
+                let pid = u32::try_from(id.pid).unwrap_or_default();
+                let _ = news.send(News::Fact(Fact::Undead(at, run, pid, why))).await;
+            }
+        });
     }
 
     fn enter(&self, at: usize, desired: &Desired, observed: &Observed) {
@@ -589,24 +601,30 @@ async fn watch_app(
         // They may be nobody's children by now: nothing tells of their end but a look.
         sleep(Duration::from_millis(20)).await;
     }
-    sweep(signs).await;
+    if let Some((id, why)) = sweep(signs).await {
+        let pid = u32::try_from(id.pid).unwrap_or_default();
+        let _ = news.send(News::Fact(Fact::Undead(at, run, pid, why))).await;
+    }
     // All that held the pipe are gone, so its end is near; its last lines should come before the news of its end.
     let _ = timeout(Duration::from_millis(500), reader).await;
     let _ = news.send(News::Went(id)).await;
     let _ = news.send(News::Fact(Fact::AppExited(at, run, exit))).await;
 }
 
-/// Kills all that belong until none is left, or the kernel does not let go of them.
-async fn sweep(signs: Signs) {
+/// Kills all that belong until none is left; or who is left, and why.
+async fn sweep(signs: Signs) -> Option<(Id, String)> {
     let deadline = Instant::now() + SWEEP;
-    while Instant::now() < deadline {
-        let members = tree::members(&signs);
-        if members.is_empty() {
-            return;
+    loop {
+        let mut left = None;
+        for id in tree::members(&signs) {
+            let why = match tree::signal(id, Signal::KILL) {
+                Ok(()) => "the kernel does not let go of it".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            left.get_or_insert((id, why));
         }
-        for id in members {
-            // Who may not be killed by us is looked at again.
-            let _ = tree::signal(id, Signal::KILL);
+        if left.is_none() || Instant::now() >= deadline {
+            return left;
         }
         // Between the signal and the end of a process that is not our child there is nothing to wait on.
         sleep(Duration::from_millis(10)).await;

@@ -4,17 +4,17 @@
 //! ([`crate::adopt`]), and an operation follows it: new instances, restarts one after the other, stops at the end. When
 //! it is given up, the books say what each service has become, so that the next plan begins from there.
 
-use crate::act::{News, read};
+use crate::act::News;
 use crate::agent::Agent;
-use crate::child::{self, Input, Launch, Words};
+use crate::build;
+use crate::child;
 use crate::desired::{Desired, Kind, Service};
 use crate::exit::Exit;
-use crate::logs::Show;
 use crate::observed::Ended;
 use crate::plane::Declaration;
 use crate::ports::{self, NoPort};
 use crate::serve::problem;
-use crate::tree::{self, Id, RUN};
+use crate::tree::{self, Id};
 use api::{Happening, Op, Plan, Wanted, decode, encode};
 use model::{
     Difference, Edge, Effect, Environment, EnvironmentService, Run, ServiceManifest, ServiceName, fingerprint,
@@ -291,8 +291,8 @@ impl Wish {
 /// The books, and what would change.
 fn compared<'a>(agent: &'a Agent, wish: &Wish) -> Result<(&'a Books, Difference), Response> {
     let Some(books) = &agent.books else {
-        let text =
-            "this agent was not started from a folder of manifests: apply where the environment was started";
+        let text = "this agent runs a part of an environment: change its folder and start it again, or apply where \
+                    the whole environment was started";
         return Err(problem(409, "no-manifests", text.into()));
     };
     let mut trial = agent.desired.clone();
@@ -308,7 +308,7 @@ fn compared<'a>(agent: &'a Agent, wish: &Wish) -> Result<(&'a Books, Difference)
 async fn carry_out(agent: Rc<RefCell<Agent>>, poke: Rc<Notify>, id: u64, wish: Wish, builds: Vec<Service>) {
     let mut built = Ok(());
     for service in &builds {
-        built = build(&agent, id, service).await;
+        built = build_one(&agent, id, service).await;
         if built.is_err() {
             break;
         }
@@ -337,7 +337,7 @@ impl Drop for Unattended {
     }
 }
 
-async fn build(agent: &RefCell<Agent>, id: u64, service: &Service) -> Result<(), String> {
+async fn build_one(agent: &RefCell<Agent>, id: u64, service: &Service) -> Result<(), String> {
     let name = format!("{}.build", service.name);
     let line = service.build.join(" ");
     let (launch, news) = {
@@ -345,31 +345,19 @@ async fn build(agent: &RefCell<Agent>, id: u64, service: &Service) -> Result<(),
         let now = agent.clock.now();
         agent.observed.tell_change(id, format!("{} is built: {line}", service.name), now);
         agent.changed.notify_waiters();
-        let run = (RUN.to_owned(), agent.hands.state.run.clone().into());
-        let own = service.variables.iter().map(|(name, value)| (name.clone(), value.into()));
-        let mut words = service.build.iter();
-        let launch = Launch {
-            program: words.next().map(PathBuf::from).unwrap_or_default(),
-            arguments: words.map(Into::into).collect(),
-            folder: service.folder.clone(),
-            variables: own.chain([run]).collect(),
-            input: Input::Nothing,
-            words: Words::Kept,
-        };
+        let launch = build::launch(service, &agent.hands.state.run);
         (launch, agent.hands.news.clone())
     };
     let failed = |why: String| format!("the build of {} failed: `{line}` {why}", service.name);
-    let mut spawned = child::spawn(&launch).map_err(|why| failed(format!("cannot be started: {why}")))?;
-    let mut attended = Unattended(Some(spawned.id));
+    let spawned = child::spawn(&launch).map_err(|why| failed(format!("cannot be started: {why}")))?;
+    let id = spawned.id;
+    let mut attended = Unattended(Some(id));
     // Before anything is awaited: whoever reaps orphans must not take its end from us.
-    agent.borrow_mut().hands.children.extend(u32::try_from(spawned.id.pid));
-    let _ = news.send(News::Came(spawned.id)).await;
-    let reader = read(spawned.output, name.clone(), Show::No, news.clone());
-    let exit = child::exit(spawned.child.wait().await);
-    // Its last lines are in the pipe by now.
-    let _ = reader.await;
+    agent.borrow_mut().hands.children.extend(u32::try_from(id.pid));
+    let _ = news.send(News::Came(id)).await;
+    let exit = build::outcome(spawned, name.clone(), news.clone()).await;
     attended.0 = None;
-    let _ = news.send(News::Went(spawned.id)).await;
+    let _ = news.send(News::Went(id)).await;
     if exit == Exit::Code(0) {
         return Ok(());
     }

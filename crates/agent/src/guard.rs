@@ -146,7 +146,7 @@ fn end_all(signs: &Signs) {
         // They are not our children: nothing tells of their end but a look.
         std::thread::sleep(Duration::from_millis(20));
     }
-    state::kill_all(signs, END);
+    state::kill_all(|| tree::members(signs), END);
 }
 
 fn parse(id: &str) -> Option<Id> {

@@ -8,6 +8,7 @@ mod act;
 pub mod adopt;
 mod agent;
 mod ask;
+mod build;
 mod change;
 mod child;
 pub mod desired;

@@ -269,6 +269,8 @@ pub enum Fact {
     NotAlive(usize, u64, String),
     /// The app and all that it started have ended.
     AppExited(usize, u64, Exit),
+    /// This process of the app cannot be killed, and why.
+    Undead(usize, u64, u32, String),
     /// The control plane knows this agent, or what is known of the plane from an earlier run is enough to begin with.
     Joined,
     /// The control plane does not admit this agent, and why.
@@ -391,6 +393,7 @@ impl Observed {
             }
             Fact::NotAlive(at, run, why) => self.on_not_alive(at, run, why),
             Fact::AppExited(at, run, exit) => self.on_app_exit(at, run, exit, desired, now),
+            Fact::Undead(at, run, pid, why) => self.on_undead(at, run, (pid, &why), desired, now),
             Fact::Joined => self.on_joined(),
             Fact::NotAdmitted(why) => self.on_not_admitted(why),
             Fact::PlaneAway(why) => self.on_plane_away(why),

@@ -57,7 +57,8 @@ impl Progress {
             "exited" if self.purpose == Purpose::App => {}
             "in-rotation" | "done" if !self.ready => self.service_ready(agent, event),
             // What went wrong is told at any time; what goes its way only by `outrigger events`.
-            "exited" | "failed" | "killed" | "sidecar-exited" | "reload-refused" | "spared" => {
+            "exited" | "failed" | "killed" | "sidecar-exited" | "reload-refused" | "spared"
+            | "not-ending" => {
                 self.say(&format!("{who}: {}", event.text));
             }
             "in-rotation" | "restarting" => self.say(&format!("{who}: {}", event.text)),

@@ -186,7 +186,7 @@ fn end_earlier_run(path: &Path) -> Result<Option<String>, StateError> {
     let Some(earlier) = read_run(path) else { return Ok(None) };
     let signs = Signs { leaders: vec![], marks: vec![format!("{RUN}={}", earlier.run)] };
     let left = tree::members(&signs).len();
-    if let Some(id) = kill_all(&signs, GUARD_TIME) {
+    if let Some(id) = kill_all(|| tree::members(&signs), GUARD_TIME) {
         return Err(StateError::Undead(id.pid));
     }
     Ok(Some(format!(
@@ -195,11 +195,11 @@ fn end_earlier_run(path: &Path) -> Result<Option<String>, StateError> {
     )))
 }
 
-/// Kills all that belong until none is left. Who is left after `within` is the answer.
-pub(crate) fn kill_all(signs: &Signs, within: Duration) -> Option<tree::Id> {
+/// Kills all that `look` finds until none is left. Who is left after `within` is the answer.
+pub(crate) fn kill_all(look: impl Fn() -> Vec<tree::Id>, within: Duration) -> Option<tree::Id> {
     let deadline = Instant::now() + within;
     loop {
-        let members = tree::members(signs);
+        let members = look();
         let first = *members.first()?;
         if Instant::now() > deadline {
             return Some(first);

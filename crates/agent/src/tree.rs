@@ -60,10 +60,24 @@ pub(crate) fn identify(pid: u32) -> Option<Id> {
 /// All living processes that belong, but for this one. Zombies do not count: they are dead.
 pub(crate) fn members(signs: &Signs) -> Vec<Id> {
     let all = processes();
-    let own = i32::try_from(std::process::id()).unwrap_or_default();
     let led = |p: &Process| signs.leaders.iter().any(|leader| belongs_to(p, leader, &all));
-    let mut found: Vec<Process> =
-        all.iter().filter(|p| led(p) || is_marked(p, &signs.marks)).copied().collect();
+    let found = all.iter().filter(|p| led(p) || is_marked(p, &signs.marks)).copied().collect();
+    with_descendants(found, &all)
+}
+
+/// All living processes below this one, but for the children `but` and what is below those. Where orphans come to this
+/// process that is whatever it ever started, and needs no other sign: a daemon may leave group, session and parent,
+/// and write over the environment that it was given.
+pub(crate) fn offspring(but: &[u32]) -> Vec<Id> {
+    let all = processes();
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let counts = |p: &Process| p.parent == own && !but.iter().any(|pid| i32::try_from(*pid) == Ok(p.id.pid));
+    let found = all.iter().filter(|p| counts(p)).copied().collect();
+    with_descendants(found, &all)
+}
+
+fn with_descendants(mut found: Vec<Process>, all: &[Process]) -> Vec<Id> {
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
     let mut from = 0;
     while let Some(parent) = found.get(from).copied() {
         from += 1;
@@ -157,6 +171,7 @@ fn parse(stat: &str) -> Option<Process> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::os::unix::process::CommandExt as _;
     use std::process::{Command, Stdio};
 
     #[test]
@@ -175,6 +190,25 @@ mod tests {
         assert!(own.start > 0);
         // A signal to a process of our number that began at another time reaches nobody: or this test would end.
         signal(Id { start: own.start + 1, ..own }, Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn a_child_is_found_without_any_sign_of_ours_unless_it_is_to_be_left_alone() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 60 & wait"]).env_clear().env("PATH", "/bin:/usr/bin").process_group(0);
+        let mut child = command.spawn().unwrap();
+        let id = identify(child.id()).unwrap();
+        let below =
+            |found: &[Id]| found.iter().any(|found| read(found.pid).is_some_and(|p| p.parent == id.pid));
+        while !below(&offspring(&[])) {
+            std::thread::yield_now();
+        }
+        assert!(offspring(&[]).contains(&id));
+        let others = offspring(&[child.id()]);
+        assert!(!others.contains(&id) && !below(&others));
+        signal_group(id, Signal::KILL);
+        child.wait().unwrap();
+        assert!(!offspring(&[]).contains(&id));
     }
 
     #[test]

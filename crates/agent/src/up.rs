@@ -1,14 +1,15 @@
 //! An environment's life on this machine: take the folder, start the guard, build, run until stopped, leave nothing.
 
-use crate::act::{Hands, News, Tools, mesh_variables, read};
+use crate::act::{Hands, News, Tools, mesh_variables};
 use crate::agent::Agent;
+use crate::build;
 use crate::change::declarations;
-use crate::child::{self, Input, Launch, Words};
+use crate::child::{self, Words};
 use crate::desired::{Desired, Service};
 use crate::events::Events;
 use crate::exit::Exit;
 use crate::guard::{Guard, Ward};
-use crate::logs::{Logs, Show};
+use crate::logs::Logs;
 use crate::observed::Fact;
 use crate::plane::OpenPlane;
 use crate::ports;
@@ -114,7 +115,8 @@ pub enum UpError {
 }
 
 /// Brings `desired` up, runs it, and returns the exit status: that of the command, 0 after a stop that was asked for,
-/// 1 when the environment did not start.
+/// 1 when the environment did not start; 128 and the signal's number where a stop came before the command, or the one
+/// app, was started.
 ///
 /// # Errors
 /// As [`UpError`] says; nothing runs then.
@@ -134,6 +136,7 @@ pub fn up(desired: Desired, options: Options) -> Result<u8, UpError> {
 
 async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<u8, UpError> {
     let signals = Signals::begin().map_err(|e| UpError::System("signals cannot be heard", e))?;
+    let others = tree::offspring(&[]).iter().filter_map(|id| u32::try_from(id.pid).ok()).collect();
     // Orphans of apps come to us, and so can be found and ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|e| UpError::System("orphans cannot be taken in", e.into()))?;
@@ -182,9 +185,23 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
         let handler = move |request| serve::answer(shared.clone(), poked.clone(), more.clone(), request);
         tokio::task::spawn_local(net::admin::serve(listener, handler));
     }
-    let command_asked = false;
-    let mut life =
-        Life { agent, guard, signals, news, sender, poke, progress, command: None, command_asked, status: 0 };
+    let returns = !command.is_empty() || purpose == Purpose::App;
+    let (command_asked, hung_up, status) = (false, false, 0);
+    let mut life = Life {
+        agent,
+        guard,
+        signals,
+        news,
+        sender,
+        poke,
+        progress,
+        command: None,
+        command_asked,
+        hung_up,
+        returns,
+        others,
+        status,
+    };
     let status = life.run(&program, &command).await;
     let goodbye = life.agent.borrow().hands.registrar.goodbye();
     goodbye.await;
@@ -262,7 +279,7 @@ impl Signals {
 }
 
 impl Stops {
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Asked {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -270,9 +287,40 @@ impl Stops {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => "interrupted",
-            _ = self.terminate.recv() => "terminated",
-            _ = hangup => "terminal-closed",
+            _ = self.interrupt.recv() => Asked::Interrupted,
+            _ = self.terminate.recv() => Asked::Terminated,
+            _ = hangup => Asked::TerminalClosed,
+        }
+    }
+}
+
+/// How a stop was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asked {
+    /// Ctrl-C.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+    /// SIGHUP.
+    TerminalClosed,
+}
+
+impl Asked {
+    /// The word in events.
+    const fn word(self) -> &'static str {
+        match self {
+            Asked::Interrupted => "interrupted",
+            Asked::Terminated => "terminated",
+            Asked::TerminalClosed => "terminal-closed",
+        }
+    }
+
+    /// What shells make of a program that such a signal ended.
+    const fn status(self) -> u8 {
+        match self {
+            Asked::Interrupted => 130,
+            Asked::Terminated => 143,
+            Asked::TerminalClosed => 129,
         }
     }
 }
@@ -295,6 +343,12 @@ struct Life {
     progress: Progress,
     command: Option<(Child, Id)>,
     command_asked: bool,
+    /// The stop under way was begun by a terminal that was closed.
+    hung_up: bool,
+    /// Something is to be run whose exit status is returned.
+    returns: bool,
+    /// Children that this process had when it began: whoever started them minds them.
+    others: Vec<u32>,
     status: u8,
 }
 
@@ -302,7 +356,7 @@ struct Life {
 enum Wake {
     News(News),
     Poked,
-    Stop(&'static str),
+    Stop(Asked),
     ChildEnded,
     GuardEnded,
     CommandEnded(io::Result<std::process::ExitStatus>),
@@ -314,13 +368,14 @@ impl Life {
         self.happen("environment-starting", None, "the environment is being started");
         self.progress.starting(&self.agent.borrow());
         if !self.build().await {
-            return 1;
+            return self.status;
         }
         let mut began = false;
         loop {
             let (wake, happened) = self.agent.borrow_mut().turn();
             happened.iter().for_each(|event| self.progress.event(&self.agent.borrow(), event));
             if self.agent.borrow().observed.stopping.is_some() && self.agent.borrow().observed.all_gone() {
+                self.kill_all();
                 self.happen("environment-stopped", None, "nothing of it runs any more");
                 return self.status;
             }
@@ -341,8 +396,8 @@ impl Life {
             match self.next(wake).await {
                 Wake::News(news) => self.take(news).await,
                 Wake::Poked | Wake::Time => {}
-                Wake::Stop(why) => {
-                    if self.on_signal(why) {
+                Wake::Stop(asked) => {
+                    if self.on_signal(asked) {
                         return 130;
                     }
                 }
@@ -378,7 +433,7 @@ impl Life {
         tokio::select! {
             // A stop is heard however much an app writes.
             biased;
-            why = stop.next() => Wake::Stop(why),
+            asked = stop.next() => Wake::Stop(asked),
             _ = child.recv() => Wake::ChildEnded,
             () = self.poke.notified() => Wake::Poked,
             status = command => Wake::CommandEnded(status),
@@ -453,17 +508,23 @@ impl Life {
     }
 
     /// The first signal stops in order, a command before the rest; the second kills at once. True if all is over.
-    fn on_signal(&mut self, why: &'static str) -> bool {
+    /// A terminal that is closed sends SIGHUP more than once, and others send SIGTERM with it: it asks for a stop, but
+    /// is never one of the two.
+    fn on_signal(&mut self, asked: Asked) -> bool {
         if self.agent.borrow().observed.stopping.is_some() || self.command_asked {
+            if asked == Asked::TerminalClosed || std::mem::take(&mut self.hung_up) {
+                return false;
+            }
             self.progress.say("asked again: everything is killed at once");
             self.end_command(Signal::KILL);
-            self.agent.borrow().hands.kill_all();
+            self.kill_all();
             self.happen("environment-stopped", Some("killed"), "everything was killed at once");
             return true;
         }
+        self.hung_up = asked == Asked::TerminalClosed;
         self.progress.stopping();
         let Some((_, id)) = self.command else {
-            self.stop(why);
+            self.stop_early(asked);
             return false;
         };
         // Its end stops the rest.
@@ -474,6 +535,22 @@ impl Life {
             signal_tree(id, Signal::KILL);
         });
         false
+    }
+
+    /// A stop before what was to be run has been started: whoever asked for that must not take it for done.
+    fn stop_early(&mut self, asked: Asked) {
+        if self.returns {
+            self.status = asked.status();
+        }
+        self.stop(asked.word());
+    }
+
+    /// Kills whatever is left of this run, and says who cannot be ended.
+    fn kill_all(&self) {
+        let but: Vec<u32> = self.others.iter().copied().chain([self.guard.pid]).collect();
+        if let Some(id) = self.agent.borrow().hands.kill_all(&but) {
+            self.progress.say(&format!("process {} cannot be ended: end it by hand", id.pid));
+        }
     }
 
     fn reap(&self) {
@@ -563,39 +640,27 @@ impl Life {
     async fn build_one(&mut self, service: &Service) -> bool {
         let name = format!("{}.build", service.name);
         self.progress.say(&format!("{}: {}", service.name, service.build.join(" ")));
-        let launch = Launch {
-            program: PathBuf::from(&service.build[0]),
-            arguments: service.build[1..].iter().map(Into::into).collect(),
-            folder: service.folder.clone(),
-            variables: service.variables.iter().map(|(k, v)| (k.clone(), v.into())).collect(),
-            input: Input::Nothing,
-            words: Words::Kept,
-        };
+        let launch = build::launch(service, &self.agent.borrow().hands.state.run);
         let spawned = match child::spawn(&launch) {
             Ok(spawned) => spawned,
             Err(error) => return self.build_failed(service, &name, &format!("cannot be started: {error}")),
         };
-        let (mut child, id) = (spawned.child, spawned.id);
+        let id = spawned.id;
         drop(self.guard.add(id).await);
-        let reader = read(spawned.output, name.clone(), Show::No, self.sender.clone());
+        let mut outcome = std::pin::pin!(build::outcome(spawned, name.clone(), self.sender.clone()));
         let status = loop {
             tokio::select! {
-                status = child.wait() => break child::exit(status),
-                _ = self.signals.stop.next() => {
-                    tree::signal_group(id, Signal::KILL);
+                status = outcome.as_mut() => break status,
+                asked = self.signals.stop.next() => {
                     self.progress.stopping();
+                    tree::signal_group(id, Signal::KILL);
+                    self.kill_all();
+                    self.stop_early(asked);
                     return false;
                 }
                 Some(news) = self.news.recv() => { self.agent.borrow_mut().on(news); }
             }
         };
-        let mut reader = reader;
-        while !reader.is_finished() {
-            tokio::select! {
-                _ = &mut reader => break,
-                Some(news) = self.news.recv() => { self.agent.borrow_mut().on(news); }
-            }
-        }
         while let Ok(news) = self.news.try_recv() {
             self.agent.borrow_mut().on(news);
         }

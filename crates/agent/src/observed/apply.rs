@@ -21,13 +21,7 @@ impl Observed {
                 self.units[*at].reason = Some((*why).into());
                 self.note("stopping", *at, Some(why), "its app was told to end");
             }
-            Action::KillApp(at) => {
-                let was = std::mem::replace(&mut self.units[*at].app, App::Stopping(now, Killed::Yes));
-                let since = if let App::Stopping(since, _) = was { since } else { now };
-                let text =
-                    format!("its app did not end within {} ms of SIGTERM", since.until(now).as_millis());
-                self.note("killed", *at, Some("grace-over"), text);
-            }
+            Action::KillApp(at) => self.apply_kill_app(*at, now),
             Action::Hint(at) => self.apply_hint(*at),
             Action::Halt(at) => self.units[*at].halt = Some(now),
             Action::Enter(at) => {
@@ -70,16 +64,17 @@ impl Observed {
             }
             Action::Retire(at) => self.apply_retire(*at),
             Action::Begin(op, at) => self.apply_begin(*op, *at, desired, now),
-            Action::Await(op, at, away) => {
-                let (at, away) = (&desired.units[*at].name, &desired.units[*away].name);
-                let operation = &mut self.operations[*op];
-                operation.waits = Some(now);
-                let text = format!("{at} has its turn when {away} is in rotation: waiting for it");
-                operation.progress.push((now, text));
-            }
+            Action::Await(op, at, away) => self.apply_await(*op, (*at, *away), desired, now),
             Action::Advance(op) => self.apply_advance(*op, desired, now),
             Action::Abandon(op, why) => self.apply_abandon(*op, why, now),
         }
+    }
+
+    fn apply_kill_app(&mut self, at: usize, now: Moment) {
+        let was = std::mem::replace(&mut self.units[at].app, App::Stopping(now, Killed::Yes));
+        let since = if let App::Stopping(since, _) = was { since } else { now };
+        let text = format!("its app did not end within {} ms of SIGTERM", since.until(now).as_millis());
+        self.note("killed", at, Some("grace-over"), text);
     }
 
     fn apply_hint(&mut self, at: usize) {
@@ -128,6 +123,14 @@ impl Observed {
         // What failed before is no sign of what comes now.
         self.units[at].app_failures = 0;
         self.apply(&Action::Restart(at, "asked"), desired, now);
+    }
+
+    fn apply_await(&mut self, op: usize, (at, away): (usize, usize), desired: &Desired, now: Moment) {
+        let (at, away) = (&desired.units[at].name, &desired.units[away].name);
+        let text = format!("{at} has its turn when {away} is in rotation: waiting for it");
+        let operation = &mut self.operations[op];
+        operation.waits = Some(now);
+        operation.progress.push((now, text));
     }
 
     fn apply_advance(&mut self, op: usize, desired: &Desired, now: Moment) {

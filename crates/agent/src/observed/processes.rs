@@ -70,7 +70,8 @@ impl Observed {
 
     pub(super) fn on_app_exit(&mut self, at: usize, run: u64, exit: Exit, desired: &Desired, now: Moment) {
         let (Some(service), stopping) = (desired.service(at), self.stopping.is_some()) else { return };
-        let Some(unit) = self.app(at, run) else { return };
+        // One that could not be killed may have been given up before.
+        let Some(unit) = self.app(at, run).filter(|unit| unit.app_runs()) else { return };
         let was = std::mem::replace(&mut unit.app, App::Absent(now));
         unit.app_pid = None;
         unit.liveness_failures = 0;
@@ -93,6 +94,26 @@ impl Observed {
             self.note("done", at, Some(&exit.word()), "the job is done");
         } else {
             self.app_failed(at, service, was, exit, now);
+        }
+    }
+
+    /// Whatever waits for the end of this app goes on without it.
+    pub(super) fn on_undead(
+        &mut self,
+        at: usize,
+        run: u64,
+        (pid, why): (u32, &str),
+        desired: &Desired,
+        now: Moment,
+    ) {
+        let Some(unit) = self.app(at, run) else { return };
+        // It may still hold its port.
+        unit.new_ports = true;
+        let given_up = matches!(unit.app, App::Stopping(_, Killed::Yes));
+        let text = format!("process {pid} cannot be ended: {why}; end it by hand");
+        self.note("not-ending", at, Some("killed-in-vain"), text);
+        if given_up {
+            self.on_app_exit(at, run, Exit::Signal(9), desired, now);
         }
     }
 

@@ -508,6 +508,33 @@ fn who_ignores_sigterm_is_killed_after_its_grace() {
 }
 
 #[test]
+fn a_stop_goes_past_an_app_that_cannot_be_killed() {
+    let mut play = Play::up(vec![service("a", 1, &[])]);
+    play.tell(Fact::Restart(1, vec![1]));
+    for stop in [false, true] {
+        play.stubborn = vec![1];
+        let run = play.observed.units[1].app_run;
+        if stop {
+            play.tell(Fact::Stop("asked".into()));
+        }
+        play.run();
+        play.now = play.now.after(Duration::from_secs(5));
+        assert!(play.turn().contains(&Action::KillApp(1)));
+        assert!(play.after(30_000).is_empty(), "it is waited for");
+        play.notes();
+        play.tell(Fact::Undead(1, run, 77, "no permission".into()));
+        let told = play.observed.notes.iter().find(|note| note.kind == "not-ending").unwrap();
+        assert_eq!(told.text, "process 77 cannot be ended: no permission; end it by hand");
+        play.stubborn.clear();
+        play.run();
+        assert_eq!((play.observed.all_gone(), play.there("a-1")), (stop, !stop));
+        // Somebody has ended it by hand.
+        play.tell(Fact::AppExited(1, run, Exit::Signal(9)));
+        assert_eq!((play.observed.all_gone(), play.there("a-1")), (stop, !stop));
+    }
+}
+
+#[test]
 fn a_sidecar_that_dies_is_replaced_and_its_app_runs_on() {
     let mut play = Play::up(vec![service("a", 2, &[])]);
     let at = play.unit("a-1");

@@ -227,6 +227,18 @@ fn a_control_plane_that_is_away_is_waited_for_and_found_again() {
 }
 
 #[test]
+fn a_stop_before_the_app_was_started_is_no_success() {
+    let stage = environment();
+    stage.file("state/join-token", "of a control plane that is not there\n");
+    for (signal, want) in [("-INT", 130), ("-TERM", 143)] {
+        let guest = run(&stage, &free(), &[], &["true"]);
+        guest.says("waiting for it, as nothing can be started before it has answered once");
+        guest.signal(signal);
+        assert_eq!(guest.ended(), want);
+    }
+}
+
+#[test]
 fn who_has_no_good_token_does_not_start_and_hears_why() {
     let stage = environment();
     let up = stage.up(&[]);

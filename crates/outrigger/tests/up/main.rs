@@ -6,6 +6,7 @@
 
 mod change;
 mod join;
+mod leave;
 mod stage;
 
 use api::InstanceState;
