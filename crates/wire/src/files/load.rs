@@ -81,6 +81,7 @@ pub(crate) fn load_from(place: &dyn Place) -> Result<Environment, Problems> {
     of_services.extend(problems);
     if let (Some(_), Some(view)) = (&environment, &view) {
         check_routes(&mut decoder, view, &services);
+        check_variables(&mut decoder, view, &services);
     }
     let mut problems = decoder.into_problems();
     problems.extend(unreadable);
@@ -311,6 +312,20 @@ fn check_routes(decoder: &mut Decoder<'_>, view: &View<'_>, services: &[Environm
                 called_job(&name),
                 "route to a service".to_owned(),
             );
+        }
+    }
+}
+
+/// No variable of a service in the environment's manifest is one that its app gets for a service that it calls: which
+/// those are its own manifest says.
+fn check_variables(decoder: &mut Decoder<'_>, view: &View<'_>, services: &[EnvironmentService]) {
+    for member in view.map("services") {
+        let service = services.iter().find(|s| s.manifest.name.as_str() == member.entry.key);
+        let (Some(service), Some(table)) = (service, member.table()) else { continue };
+        for item in table.map("environment") {
+            if manifest::is_url(&item.entry.key, &service.manifest.outgoing) {
+                manifest::refuse_variable(decoder, &item);
+            }
         }
     }
 }

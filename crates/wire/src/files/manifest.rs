@@ -269,24 +269,29 @@ fn variables(decoder: &mut Decoder<'_>, view: &View<'_>, outgoing: &[ServiceName
     for item in view.map("environment") {
         let name = &item.entry.key;
         if is_ours(name, outgoing) {
-            let message = "this variable is set by Outrigger".to_owned();
-            decoder.report(
-                &item.entry.key_span,
-                &item.path,
-                message,
-                "remove it, or take another name".to_owned(),
-            );
+            refuse_variable(decoder, &item);
         }
         variables.insert(name.clone(), item.text().unwrap_or_default().to_owned());
     }
     variables
 }
 
+/// Notes that Outrigger sets this variable itself.
+pub(crate) fn refuse_variable(decoder: &mut Decoder<'_>, item: &Item<'_>) {
+    let message = "this variable is set by Outrigger".to_owned();
+    let mend = "remove it, or take another name".to_owned();
+    decoder.report(&item.entry.key_span, &item.path, message, mend);
+}
+
 /// Whether each app gets this variable from Outrigger.
 fn is_ours(name: &str, outgoing: &[ServiceName]) -> bool {
     let proxy = ["HTTP_PROXY", "NO_PROXY"].iter().any(|p| p.eq_ignore_ascii_case(name));
-    let url = name.strip_suffix("_URL").is_some_and(|front| outgoing.iter().any(|s| s.variable() == front));
-    name == "PORT" || name.starts_with("OUTRIGGER_") || proxy || url
+    name == "PORT" || name.starts_with("OUTRIGGER_") || proxy || is_url(name, outgoing)
+}
+
+/// Whether an app that calls the services `outgoing` gets this variable for one of them.
+pub(crate) fn is_url(name: &str, outgoing: &[ServiceName]) -> bool {
+    name.strip_suffix("_URL").is_some_and(|front| outgoing.iter().any(|s| s.variable() == front))
 }
 
 /// What `service.toml` says. `base` is the preset of services that name none.
