@@ -52,18 +52,47 @@ pub enum StateError {
     /// The folder or a file in it cannot be made.
     #[error("the state folder {0} cannot be used: {1}; give another with --state-dir")]
     Unusable(PathBuf, io::Error),
+    /// Somebody else could change what is in it.
+    #[error("the state folder {0} {1}: mend that (chown, chmod o-w), or give another with --state-dir")]
+    Foreign(PathBuf, String),
+    /// Nobody says where it could be.
+    #[error("neither XDG_STATE_HOME nor HOME is set: say with --state-dir where state is to be kept")]
+    NoHome,
     /// Processes of an earlier run do not end.
     #[error("process {0} of an earlier run does not end; end it by hand")]
     Undead(i32),
 }
 
-/// The folder of the environment `name` unless another is given: under `XDG_STATE_HOME`, else `~/.local/state`.
-pub fn default_folder(name: &str) -> PathBuf {
-    let set =
-        |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = set("XDG_STATE_HOME").filter(|path| path.is_absolute());
-    let state = state.or_else(|| set("HOME").map(|home| home.join(".local/state")));
-    state.unwrap_or_else(std::env::temp_dir).join("outrigger").join(name)
+/// The folder of the environment `name` unless another is given: under `XDG_STATE_HOME`, else `~/.local/state`; for
+/// root without either, as a unit of systemd has none, `/var/lib`.
+///
+/// # Errors
+/// [`StateError::NoHome`]: a folder that anybody could guess and make before us is none.
+pub fn default_folder(name: &str) -> Result<PathBuf, StateError> {
+    let set = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
+    let above = above(set("XDG_STATE_HOME"), set("HOME"), rustix::process::geteuid().is_root());
+    above.map(|above| above.join("outrigger").join(name)).ok_or(StateError::NoHome)
+}
+
+fn above(state: Option<PathBuf>, home: Option<PathBuf>, root: bool) -> Option<PathBuf> {
+    let whole = |path: Option<PathBuf>| path.filter(|path| path.is_absolute());
+    let home = whole(home).map(|home| home.join(".local/state"));
+    whole(state).or(home).or_else(|| root.then(|| PathBuf::from("/var/lib")))
+}
+
+/// Refuses a folder that somebody else could change under our feet: sidecars and credentials are read from it.
+fn check_owner(path: &Path) -> Result<(), StateError> {
+    let about = fs::metadata(path).map_err(|error| StateError::Unusable(path.to_owned(), error))?;
+    let own = rustix::process::geteuid().as_raw();
+    let foreign = |why| Err(StateError::Foreign(path.to_owned(), why));
+    // What is root's cannot be kept from root anyway.
+    if about.uid() != own && about.uid() != 0 {
+        return foreign(format!("belongs to another user (number {})", about.uid()));
+    }
+    if about.mode() & 0o002 != 0 {
+        return foreign("can be written by anybody".into());
+    }
+    Ok(())
 }
 
 impl StateFolder {
@@ -73,6 +102,8 @@ impl StateFolder {
     /// As [`StateError`] says.
     pub(crate) fn take(path: &Path, run: String, keep: Keep) -> Result<StateFolder, StateError> {
         let unusable = |error| StateError::Unusable(path.to_owned(), error);
+        fs::create_dir_all(path).map_err(unusable)?;
+        check_owner(path)?;
         for folder in ["snapshots", "logs", "known"] {
             fs::create_dir_all(path.join(folder)).map_err(unusable)?;
         }
@@ -228,6 +259,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::Stdio;
 
@@ -268,6 +300,33 @@ mod tests {
         let next = StateFolder::take(folder.path(), "next".into(), Keep::Always).unwrap();
         assert!(next.found.as_ref().unwrap().contains("1 processes"));
         assert!(child.wait().unwrap().signal().is_some());
+    }
+
+    #[test]
+    fn a_folder_that_others_can_change_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let error = StateFolder::take(folder.path(), "x".into(), Keep::Always).unwrap_err().to_string();
+        assert!(error.contains("can be written by anybody") && error.contains("--state-dir"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was put into it");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o775)).unwrap();
+        StateFolder::take(folder.path(), "x".into(), Keep::Always).unwrap();
+        // Only root can give a folder away.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(65_534), None).unwrap();
+            let error = StateFolder::take(folder.path(), "x".into(), Keep::Always).unwrap_err().to_string();
+            assert!(error.contains("belongs to another user (number 65534)"), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_a_home_there_is_no_folder_but_for_root() {
+        let path = |text: &str| Some(PathBuf::from(text));
+        assert_eq!(above(path("/s"), path("/h"), false), path("/s"));
+        assert_eq!(above(path("relative"), path("/h"), true), path("/h/.local/state"));
+        assert_eq!(above(path(""), None, true), path("/var/lib"));
+        assert_eq!(above(None, path(""), false), None);
+        assert!(StateError::NoHome.to_string().contains("--state-dir"));
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(crate) fn run(args: AgentArgs) -> Outcome {
     let folder =
         args.dir.canonicalize().with_context(|| format!("{} cannot be found", args.dir.display()))?;
     let state =
-        args.state_dir.unwrap_or_else(|| agent::default_folder(&format!("{}-agent", environment.name)));
+        args.state_dir.map_or_else(|| agent::default_folder(&format!("{}-agent", environment.name)), Ok)?;
     let name = match args.name {
         Some(name) => name,
         None => own_name(&state)?,

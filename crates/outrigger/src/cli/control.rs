@@ -71,7 +71,8 @@ pub(crate) fn run(args: ControlArgs) -> Outcome {
     {
         return usage("--api and --delivery name the same address: give each its own".into());
     }
-    let state = args.state_dir.unwrap_or_else(|| agent::default_folder(&args.environment).join("control"));
+    let usual = || agent::default_folder(&args.environment).map(|folder| folder.join("control"));
+    let state = args.state_dir.map_or_else(usual, Ok)?;
     let options = Options {
         require_credentials: args.require_credentials,
         ..Options::new(args.environment.clone(), state)

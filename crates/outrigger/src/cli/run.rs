@@ -209,7 +209,7 @@ fn folder(args: &RunArgs, instance: &InstanceName) -> anyhow::Result<(PathBuf, K
         return Ok((given.clone(), Keep::Always));
     }
     if args.instance.is_some() {
-        return Ok((agent::default_folder("run").join(instance.as_str()), Keep::Always));
+        return Ok((agent::default_folder("run")?.join(instance.as_str()), Keep::Always));
     }
     let folder = std::env::temp_dir().join(format!("outrigger-{instance}"));
     let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);

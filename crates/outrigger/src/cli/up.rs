@@ -49,7 +49,7 @@ pub(crate) fn run(args: UpArgs) -> Outcome {
     let desired = Desired::of(&environment, folder);
     let options = Options {
         program: std::env::current_exe().context("the path of this program cannot be found")?,
-        state: args.state_dir.unwrap_or_else(|| agent::default_folder(&desired.name)),
+        state: args.state_dir.map_or_else(|| agent::default_folder(&desired.name), Ok)?,
         keep: Keep::Always,
         api: Some(args.api.map_or_else(default_api, Wish::Exactly)),
         edge: args.edge.map(Wish::Exactly),

@@ -19,18 +19,21 @@ pub(crate) struct Machine {
 /// Looks. `state` is the state folder of the environment that answers.
 pub(crate) fn look(state: Option<&str>) -> Machine {
     let folder = state.filter(|path| !path.is_empty()).map(PathBuf::from).filter(|path| path.is_dir());
-    let folder = folder.unwrap_or_else(usual_folder);
+    let folder = folder.map_or_else(usual_folder, Ok);
     Machine {
         descriptors: net::limits::raise_descriptors(),
         loopback: loopback().map_err(|why| why.to_string()),
-        state: (folder.clone(), writes(&folder).map_err(|why| why.to_string())),
+        state: match folder {
+            Ok(folder) => (folder.clone(), writes(&folder).map_err(|why| why.to_string())),
+            Err(why) => (PathBuf::from("?"), Err(why.to_string())),
+        },
     }
 }
 
 /// The folder in which environments have theirs, or the nearest above it that is there.
-fn usual_folder() -> PathBuf {
-    let folder = agent::default_folder("any");
-    folder.ancestors().skip(1).find(|path| path.is_dir()).unwrap_or(Path::new("/")).to_owned()
+fn usual_folder() -> Result<PathBuf, agent::StateError> {
+    let folder = agent::default_folder("any")?;
+    Ok(folder.ancestors().skip(1).find(|path| path.is_dir()).unwrap_or(Path::new("/")).to_owned())
 }
 
 fn loopback() -> std::io::Result<()> {
@@ -69,6 +72,6 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_written_is_seen() {
         assert!(writes(Path::new("/proc/self")).is_err());
-        assert!(usual_folder().is_dir());
+        assert!(usual_folder().unwrap().is_dir());
     }
 }
