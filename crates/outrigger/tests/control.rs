@@ -147,7 +147,8 @@ fn tokens_are_made_listed_and_taken_back() {
     assert_eq!((made.token.as_deref(), made.services.len(), made.expires.is_some()), (None, 2, true));
     let (_, out, _) = plane.run(&["token", "--list"]);
     assert!(out.starts_with("ID") && out.contains("any service") && out.contains(&made.id), "{out}");
-    assert_eq!(plane.run(&["token", "--revoke", &made.id]).0, Some(0));
+    let (code, out, _) = plane.run(&["token", "--revoke", &made.id, "-o", "json"]);
+    assert_eq!((code, api::decode::<api::Heard>(&out).unwrap().version), (Some(0), api::VERSION));
     let (code, _, err) = plane.run(&["token", "--revoke", &made.id]);
     assert_eq!(code, Some(1));
     assert!(err.contains(&made.id), "{err}");

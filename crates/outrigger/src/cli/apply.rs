@@ -33,6 +33,9 @@ pub(crate) fn run(args: &ApplyArgs) -> Outcome {
         return Ok(ExitCode::FAILURE);
     }
     if plan.changes.is_empty() {
+        if args.output.output == Output::Json {
+            writeln!(io::stdout(), "{}", api::encode_pretty(&nothing_to_do()))?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     // What was shown is what is done: whoever changes something between the two is noticed.
@@ -51,6 +54,12 @@ pub(crate) fn run(args: &ApplyArgs) -> Outcome {
     }
     eprintln!("to go back, apply the manifests as they were before; `outrigger instances` shows what runs");
     Ok(ExitCode::FAILURE)
+}
+
+/// What is answered where nothing was begun, as nothing differs.
+fn nothing_to_do() -> Operation {
+    let (version, state) = (api::VERSION, OperationState::Done);
+    Operation { version, id: 0, state, done: 0, total: 0, progress: Vec::new(), next: 0 }
 }
 
 /// Tells each step until there is none any more.

@@ -42,7 +42,10 @@ pub(crate) fn run(args: &TokenArgs) -> Outcome {
         return list(args);
     }
     if let Some(id) = &args.revoke {
-        args.api.client().send(&ask::revoke(id))?;
+        let heard = args.api.client().send(&ask::revoke(id))?;
+        if args.output.output == Output::Json {
+            writeln!(io::stdout(), "{}", api::encode_pretty(&heard))?;
+        }
         eprintln!("join token {id} is good no more");
         return Ok(ExitCode::SUCCESS);
     }
