@@ -158,9 +158,13 @@ impl Client {
             self.address,
             body.len()
         );
-        stream.write_all(request.as_bytes()).map_err(broken)?;
+        let sent = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();
-        stream.take(LONGEST_ANSWER).read_to_end(&mut answer).map_err(broken)?;
+        let read = stream.take(LONGEST_ANSWER).read_to_end(&mut answer);
+        // Who refuses a long request answers before it has read all of it.
+        if answer.is_empty() || sent.is_ok() {
+            sent.and(read).map_err(broken)?;
+        }
         split(&answer).map_err(|why| ClientError::NotUnderstood(self.address, why.into()))
     }
 }

@@ -1,7 +1,7 @@
 //! A small HTTP server for administration on loopback: requests are few, so a library does it.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -203,10 +203,20 @@ async fn read(
     let bearer = header("authorization").and_then(bearer).map(|text| Secret(text.to_owned()));
     let (head, body) = request.into_parts();
     let body = Limited::new(body, takes.body).collect().await;
-    let body = body.map_err(|_| Response::text(413, "the body is too large or broke off\n"))?.to_bytes();
+    let body = body.map_err(|why| match why.is::<LengthLimitError>() {
+        true => too_large(takes.body),
+        false => Response::text(400, "the body broke off\n"),
+    })?;
+    let body = body.to_bytes();
     let path = head.uri.path().to_owned();
     let query = head.uri.query().unwrap_or_default().to_owned();
     Ok(Request { local, bearer, method: head.method, path, query, body })
+}
+
+/// The refusal of a body that is longer than `most` bytes, in the shape of the API's problems.
+fn too_large(most: usize) -> Response {
+    let text = format!("what was sent is longer than the {} MiB that are read here: send less", most >> 20);
+    Response::json(413, format!(r#"{{"version":1,"problem":"too-large","text":"{text}"}}"#))
 }
 
 /// What follows the scheme `Bearer`, however that is written.
