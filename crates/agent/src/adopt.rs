@@ -6,7 +6,7 @@
 //! started with (`Unit::own`) until its turn comes: where the first one does not start, the others stay what they are,
 //! also when they have to be started again meanwhile.
 
-use crate::desired::{Desired, Service, Unit};
+use crate::desired::{Desired, Edge, Service, Unit};
 
 /// What has to be done so that a changed environment runs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -80,7 +80,7 @@ impl Desired {
     }
 
     fn adopt_edge(&mut self, wanted: &Desired, steps: &mut Steps) {
-        let listen = |desired: &Desired| desired.edge.as_ref().map(|edge| edge.listen);
+        let listen = |desired: &Desired| desired.edge.as_ref().map(Edge::address);
         let routes = |desired: &Desired| desired.edge.as_ref().map(|edge| edge.routes.clone());
         steps.moves_edge = listen(self) != listen(wanted);
         if steps.moves_edge {
@@ -156,7 +156,6 @@ impl Service {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::desired::Edge;
     use crate::desired::tests::{environment, service};
     use model::{EdgeRoute, ServiceName, Settings};
 
@@ -229,7 +228,7 @@ mod tests {
     #[test]
     fn routes_are_followed_in_place_and_another_address_is_a_restart() {
         let edge = |port: u16, to: &str| Edge {
-            listen: ([127, 0, 0, 1], port).into(),
+            listen: Some(([127, 0, 0, 1], port).into()),
             routes: vec![EdgeRoute { prefix: "/".into(), service: ServiceName::new(to).unwrap() }],
         };
         let (mut desired, mut wanted) = (shop(), shop());

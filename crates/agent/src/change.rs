@@ -376,7 +376,7 @@ impl Agent {
         let now = std::time::SystemTime::now();
         self.states.resize(self.desired.units.len(), (api::InstanceState::Stopped, now));
         if steps.moves_edge {
-            self.hands.next_edge = Some(self.desired.edge.as_ref().map(|edge| edge.listen));
+            self.hands.next_edge = Some(self.desired.edge.as_ref().map(crate::desired::Edge::address));
         }
         self.observed.adopt(id, &steps, &self.desired, self.clock.now());
         self.hands.registrar.declare(declarations(&wanted));
@@ -410,12 +410,11 @@ impl Agent {
         let edge_moved = self.hands.next_edge.take().is_none();
         if let Some(books) = &mut self.books {
             books.settle(ended, &self.desired, edge_moved);
-            let listen = |edge: &Edge| edge.listen.unwrap_or(Edge::LISTEN);
             self.desired.edge = books
                 .running
                 .edge
                 .as_ref()
-                .map(|edge| crate::desired::Edge { listen: listen(edge), routes: edge.routes.clone() });
+                .map(|edge| crate::desired::Edge { listen: edge.listen, routes: edge.routes.clone() });
         }
         for index in 0..self.desired.services.len() {
             let count = self.desired.instances(index).count();

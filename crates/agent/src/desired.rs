@@ -2,6 +2,7 @@
 //!
 //! The manifests are turned into this at the start. While the environment runs they may change: see [`crate::adopt`].
 
+use crate::up::Wish;
 use model::{
     Bounds, EdgeRoute, Environment, EnvironmentService, InstanceName, ServiceKind, ServiceName, Settings,
 };
@@ -31,10 +32,22 @@ pub struct Desired {
 /// The way in from outside.
 #[derive(Clone, Debug)]
 pub struct Edge {
-    /// Where it listens, or at the next free port.
-    pub listen: SocketAddr,
+    /// Where it listens; none: at the usual address, or the next free port.
+    pub listen: Option<SocketAddr>,
     /// Which path goes where.
     pub routes: Vec<EdgeRoute>,
+}
+
+impl Edge {
+    /// Where it is to listen: what somebody wrote down is meant exactly.
+    pub(crate) fn wish(&self) -> Wish {
+        self.listen.map_or(Wish::OrNext(model::Edge::LISTEN), Wish::Exactly)
+    }
+
+    /// The address that is wished for.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listen.unwrap_or(model::Edge::LISTEN)
+    }
 }
 
 /// A sidecar and, but for the edge, the app beside it.
@@ -243,10 +256,8 @@ impl Probe {
 impl Desired {
     /// What the manifests in `folder` say.
     pub fn of(environment: &Environment, folder: PathBuf) -> Desired {
-        let edge = environment.edge.as_ref().map(|edge| Edge {
-            listen: edge.listen.unwrap_or(model::Edge::LISTEN),
-            routes: edge.routes.clone(),
-        });
+        let edge =
+            environment.edge.as_ref().map(|edge| Edge { listen: edge.listen, routes: edge.routes.clone() });
         let services = environment.services.iter().map(Service::of).collect();
         let desired = Desired::new(environment.name.to_string(), folder, services, edge, Bounds::default());
         Desired { manifests: Some(Box::new(environment.clone())), ..desired }

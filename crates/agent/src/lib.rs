@@ -24,6 +24,7 @@ mod ports;
 mod progress;
 mod registrar;
 mod serve;
+mod signals;
 mod snapshots;
 mod state;
 mod terminal;

@@ -33,6 +33,8 @@ pub struct Observed {
     pub stopping: Option<Moment>,
     /// Whether everything has been there once.
     pub ready: bool,
+    /// Whether one that does not start leaves the others to themselves: the start is not given up for it.
+    pub goes_on: bool,
     /// How an app ended whose end is that of everything.
     pub ended: Option<Exit>,
     /// What was asked for, oldest first.
@@ -313,6 +315,7 @@ impl Observed {
             plane: PlaneState::default(),
             stopping: None,
             ready: false,
+            goes_on: false,
             ended: None,
             operations: Vec::new(),
             notes: Vec::new(),
@@ -350,25 +353,29 @@ impl Observed {
         if self.ready {
             return None;
         }
-        if let PlaneState::Closed(why) = &self.plane {
-            return Some((None, why.clone()));
+        match &self.plane {
+            PlaneState::Closed(why) => Some((None, why.clone())),
+            _ if self.goes_on => None,
+            _ => (0..self.units.len()).find_map(|at| self.does_not_start(at, desired)),
         }
-        self.units.iter().enumerate().find_map(|(at, unit)| {
-            let name = &desired.units[at].name;
-            let why = unit.reason.as_deref().unwrap_or("no-reason");
-            if unit.app == App::Failed {
-                return Some((Some(at), format!("the job {name} failed ({why})")));
-            }
-            let too_slow = why == "startup-too-slow" && unit.app_failures > 0;
-            if unit.app_failures >= FAILED_STARTS || too_slow {
-                return Some((Some(at), format!("{name} does not start ({why})")));
-            }
-            if unit.refusals >= FAILED_STARTS {
-                return Some((None, format!("the control plane does not take {name} ({why})")));
-            }
-            let failed = unit.sidecar_failures >= FAILED_STARTS;
-            failed.then(|| (Some(at), format!("the sidecar of {name} does not start ({why})")))
-        })
+    }
+
+    /// Why a unit has not been started yet, though that was tried: whose words tell more, if anybody's, and a sentence.
+    pub fn does_not_start(&self, at: usize, desired: &Desired) -> Option<(Option<usize>, String)> {
+        let (unit, name) = (&self.units[at], &desired.units[at].name);
+        let why = unit.reason.as_deref().unwrap_or("no-reason");
+        if unit.app == App::Failed {
+            return Some((Some(at), format!("the job {name} failed ({why})")));
+        }
+        let too_slow = why == "startup-too-slow" && unit.app_failures > 0;
+        if unit.app_failures >= FAILED_STARTS || too_slow {
+            return Some((Some(at), format!("{name} does not start ({why})")));
+        }
+        if unit.refusals >= FAILED_STARTS {
+            return Some((None, format!("the control plane does not take {name} ({why})")));
+        }
+        let failed = unit.sidecar_failures >= FAILED_STARTS;
+        failed.then(|| (Some(at), format!("the sidecar of {name} does not start ({why})")))
     }
 
     /// What the news mean.

@@ -202,10 +202,14 @@ impl View<'_> {
         service.kind == Kind::Service && unit.serves() && !unit.published()
     }
 
-    /// A first start waits until each service that it calls has an instance in rotation. Later ones do not: who is
-    /// away then is away for a reason that waiting does not mend.
+    /// A first start waits until each service that it calls has an instance in rotation; where the start goes on without
+    /// those that do not start, it goes on without them. Later ones do not: who is away then is away for a reason that waiting does not mend.
     fn may_start(&self, unit: &Unit, service: &Service) -> bool {
-        let there = |called| self.desired.instances(called).any(|u| self.observed.units[u].been_ready);
+        let there = |called| {
+            let does_not_start = |u| self.observed.does_not_start(u, self.desired).is_some();
+            self.desired.instances(called).any(|u| self.observed.units[u].been_ready)
+                || (self.observed.goes_on && self.desired.instances(called).all(does_not_start))
+        };
         unit.app_run > 0 || self.desired.awaited(service).all(there)
     }
 

@@ -88,7 +88,7 @@ mod tests {
     fn shop() -> (Desired, Vec<Addresses>) {
         let mut desired = environment(vec![service("front", 1, &["back", "far"]), service("back", 2, &[])]);
         let routes = vec![EdgeRoute { prefix: "/".into(), service: ServiceName::new("front").unwrap() }];
-        desired.edge = Some(Edge { listen: at(8080), routes });
+        desired.edge = Some(Edge { listen: Some(at(8080)), routes });
         let addresses = |unit: usize| {
             let port = 100 * u16::try_from(unit).unwrap();
             let mut called = desired.service(unit).map(|s| s.dependencies.clone()).unwrap_or_default();

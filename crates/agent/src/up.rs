@@ -16,13 +16,16 @@ use crate::ports;
 use crate::progress::Progress;
 use crate::registrar::{Introduction, Registrar};
 use crate::serve;
+use crate::signals::{Asked, Signals};
 use crate::state::{Keep, StateError, StateFolder};
 use crate::terminal::Terminal;
 use crate::tree::{self, Id, Signs};
 use api::Happening;
+use net::admin::Takes;
 use net::clock::Clock;
 use rustix::process::Signal;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -30,13 +33,14 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{Signal as Arrivals, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, channel};
 use tokio::task::LocalSet;
 
 /// A command that was told to end with the environment has so long before it is killed.
 const COMMAND_GRACE: Duration = Duration::from_secs(5);
+/// What is sent to us is no longer than this, in bytes.
+const BODY_AT_MOST: usize = 8 << 20;
 /// So many lines of an app are shown when it is what the start failed by.
 const LAST_LINES: usize = 20;
 
@@ -93,8 +97,8 @@ pub enum UpError {
     /// There are no ports.
     #[error(transparent)]
     Port(#[from] ports::NoPort),
-    /// An address that was given is taken.
-    #[error("{what} cannot listen at {address}, which was asked for: {why}")]
+    /// One cannot listen at an address.
+    #[error("{what} cannot listen at {address}: {why}; {}", advice(.why))]
     Taken {
         /// Who.
         what: &'static str,
@@ -155,7 +159,7 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
         None => None,
     };
     let api = listener.as_ref().map(|(_, address)| *address);
-    let edge = desired.edge.as_ref().map(|known| edge.unwrap_or(Wish::OrNext(known.listen)));
+    let edge = desired.edge.as_ref().map(|known| edge.unwrap_or(known.wish()));
     let edge = edge.map(|wish| place(wish, "the edge", &terminal)).transpose()?;
     let told = api.map_or("–".into(), |api| api.to_string());
     state.tell(&told).map_err(|e| StateError::Unusable(state.path.clone(), e))?;
@@ -172,6 +176,8 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     let hands = Hands::begin(tools, &desired, sender.clone())?;
     let progress = Progress::begin(terminal, purpose, &command);
     let mut agent = Agent::begin(desired, hands, logs, events, api);
+    // A machine goes on with what it has: others may have the rest.
+    agent.observed.goes_on = purpose == Purpose::Node;
     if let Some(known) = seat.known {
         agent.on(News::Joined(known));
     }
@@ -181,27 +187,11 @@ async fn live(desired: Desired, options: Options, terminal: Terminal) -> Result<
     let agent = Rc::new(RefCell::new(agent));
     let poke = Rc::new(Notify::new());
     if let Some((listener, _)) = listener {
-        let (shared, poked, more) = (agent.clone(), poke.clone(), seat.more);
-        let handler = move |request| serve::answer(shared.clone(), poked.clone(), more.clone(), request);
-        tokio::task::spawn_local(net::admin::serve(listener, handler));
+        tokio::task::spawn_local(serve_api(listener, agent.clone(), poke.clone(), seat.more));
     }
     let returns = !command.is_empty() || purpose == Purpose::App;
-    let (command_asked, hung_up, status) = (false, false, 0);
-    let mut life = Life {
-        agent,
-        guard,
-        signals,
-        news,
-        sender,
-        poke,
-        progress,
-        command: None,
-        command_asked,
-        hung_up,
-        returns,
-        others,
-        status,
-    };
+    let course = Course { returns, others, ..Course::default() };
+    let mut life = Life { agent, guard, signals, news, sender, poke, progress, command: None, course };
     let status = life.run(&program, &command).await;
     let goodbye = life.agent.borrow().hands.registrar.goodbye();
     goodbye.await;
@@ -221,6 +211,19 @@ fn introduction(desired: &Desired, purpose: Purpose, keep: Keep) -> Introduction
     }
 }
 
+/// Answers whoever asks about the environment. Manifests are longer than other requests: the bound is that of a control
+/// plane.
+async fn serve_api(
+    listener: TcpListener,
+    agent: Rc<RefCell<Agent>>,
+    poke: Rc<Notify>,
+    more: Option<crate::plane::More>,
+) {
+    let takes = Takes { body: BODY_AT_MOST, ..Takes::default() };
+    let handler = move |request| serve::answer(agent.clone(), poke.clone(), more.clone(), request);
+    net::admin::serve_until(listener, takes, std::future::pending(), handler).await;
+}
+
 /// What happens at the control plane goes into the agent's list of events.
 async fn pass_on(mut told: UnboundedReceiver<Happening>, to: Sender<News>) {
     while let Some(told) = told.recv().await {
@@ -238,6 +241,19 @@ async fn listen(wish: Wish, terminal: &Terminal) -> Result<(TcpListener, SocketA
     Ok((listener, address))
 }
 
+/// How to get out of it.
+fn advice(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::AddrInUse => "end what listens there (`ss -ltnp` shows it), or give another address",
+        io::ErrorKind::PermissionDenied => {
+            "give a port from 1024 on, or let the program have the lower ones: `setcap cap_net_bind_service=+ep` on \
+             it, or AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit"
+        }
+        io::ErrorKind::AddrNotAvailable => "give an address of this machine",
+        _ => "give another address",
+    }
+}
+
 /// The address that is wished for, or the next free one, said aloud.
 fn place(wish: Wish, what: &'static str, terminal: &Terminal) -> Result<SocketAddr, UpError> {
     let (Wish::Exactly(address) | Wish::OrNext(address)) = wish;
@@ -246,90 +262,11 @@ fn place(wish: Wish, what: &'static str, terminal: &Terminal) -> Result<SocketAd
         Ok(address) => return Ok(address),
         Err(why) => why,
     };
-    let next = if let Wish::OrNext(_) = wish { ports::next_free(address) } else { None };
+    let is_taken = why.kind() == io::ErrorKind::AddrInUse;
+    let next = if is_taken && matches!(wish, Wish::OrNext(_)) { ports::next_free(address) } else { None };
     let Some(next) = next else { return Err(UpError::Taken { what, address, why }) };
     terminal.say(&format!("{what} listens at {next}, as {address} is taken"));
     Ok(next)
-}
-
-/// What asks us to stop, and what tells of ended children.
-struct Signals {
-    stop: Stops,
-    child: Arrivals,
-}
-
-/// What asks us to stop.
-struct Stops {
-    interrupt: Arrivals,
-    terminate: Arrivals,
-    hangup: Option<Arrivals>,
-}
-
-impl Signals {
-    fn begin() -> io::Result<Signals> {
-        // Who was started to outlive its terminal (nohup) goes on doing so.
-        let hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
-        let stop = Stops {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup,
-        };
-        Ok(Signals { stop, child: signal(SignalKind::child())? })
-    }
-}
-
-impl Stops {
-    async fn next(&mut self) -> Asked {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => Asked::Interrupted,
-            _ = self.terminate.recv() => Asked::Terminated,
-            _ = hangup => Asked::TerminalClosed,
-        }
-    }
-}
-
-/// How a stop was asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Asked {
-    /// Ctrl-C.
-    Interrupted,
-    /// SIGTERM.
-    Terminated,
-    /// SIGHUP.
-    TerminalClosed,
-}
-
-impl Asked {
-    /// The word in events.
-    const fn word(self) -> &'static str {
-        match self {
-            Asked::Interrupted => "interrupted",
-            Asked::Terminated => "terminated",
-            Asked::TerminalClosed => "terminal-closed",
-        }
-    }
-
-    /// What shells make of a program that such a signal ended.
-    const fn status(self) -> u8 {
-        match self {
-            Asked::Interrupted => 130,
-            Asked::Terminated => 143,
-            Asked::TerminalClosed => 129,
-        }
-    }
-}
-
-/// Whether SIGHUP was ignored when this process began (proc(5): a mask whose lowest bit is signal 1).
-fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// A running environment.
@@ -342,13 +279,23 @@ struct Life {
     poke: Rc<Notify>,
     progress: Progress,
     command: Option<(Child, Id)>,
+    course: Course,
+}
+
+/// What the loop remembers of its way.
+#[derive(Default)]
+struct Course {
+    /// The command was told to end.
     command_asked: bool,
     /// The stop under way was begun by a terminal that was closed.
     hung_up: bool,
+    /// Instances of which it has been said that they do not start.
+    absent: BTreeSet<usize>,
     /// Something is to be run whose exit status is returned.
     returns: bool,
     /// Children that this process had when it began: whoever started them minds them.
     others: Vec<u32>,
+    /// What is returned in the end.
     status: u8,
 }
 
@@ -368,7 +315,7 @@ impl Life {
         self.happen("environment-starting", None, "the environment is being started");
         self.progress.starting(&self.agent.borrow());
         if !self.build().await {
-            return self.status;
+            return self.course.status;
         }
         let mut began = false;
         loop {
@@ -377,10 +324,10 @@ impl Life {
             if self.agent.borrow().observed.stopping.is_some() && self.agent.borrow().observed.all_gone() {
                 self.kill_all();
                 self.happen("environment-stopped", None, "nothing of it runs any more");
-                return self.status;
+                return self.course.status;
             }
             if let Some(exit) = self.agent.borrow().observed.ended {
-                self.status = status_of(exit);
+                self.course.status = status_of(exit);
             }
             if self.is_over() {
                 self.stop("app-ended");
@@ -469,6 +416,7 @@ impl Life {
             self.fail(at, &why);
             return true;
         }
+        self.tell_absent();
         if ready && !stopping {
             self.progress.ready(&self.agent.borrow());
             if !command.is_empty() {
@@ -478,7 +426,28 @@ impl Life {
         ready || stopping
     }
 
-    fn fail(&mut self, at: Option<usize>, why: &str) {
+    /// Says once of each instance of a node that it does not start; it is tried again and again.
+    fn tell_absent(&mut self) {
+        let absent: Vec<_> = {
+            let agent = self.agent.borrow();
+            if !agent.observed.goes_on {
+                return;
+            }
+            let new = (0..agent.desired.units.len()).filter(|at| !self.course.absent.contains(at));
+            new.filter_map(|at| Some((at, agent.observed.does_not_start(at, &agent.desired)?))).collect()
+        };
+        for (at, (blamed, why)) in absent {
+            self.course.absent.insert(at);
+            let why = format!("{why}: it is tried again, and the others go on");
+            self.show_failure(blamed, &why);
+            let instance = Some(self.agent.borrow().desired.units[at].name.to_string());
+            let kind = "not-starting".into();
+            let happening = Happening { kind, instance, text: why, ..Happening::default() };
+            self.agent.borrow_mut().happen(happening);
+        }
+    }
+
+    fn show_failure(&self, at: Option<usize>, why: &str) {
         match at {
             None => self.progress.say(&format!("✗ {why}")),
             Some(at) => {
@@ -489,8 +458,12 @@ impl Life {
                 self.progress.failed(why, &agent.logs.tail(&name, LAST_LINES), &agent.logs.path(&name));
             }
         }
+    }
+
+    fn fail(&mut self, at: Option<usize>, why: &str) {
+        self.show_failure(at, why);
         self.happen("environment-failed", Some("start-failed"), why);
-        self.status = 1;
+        self.course.status = 1;
         self.stop("start-failed");
     }
 
@@ -511,8 +484,8 @@ impl Life {
     /// A terminal that is closed sends SIGHUP more than once, and others send SIGTERM with it: it asks for a stop, but
     /// is never one of the two.
     fn on_signal(&mut self, asked: Asked) -> bool {
-        if self.agent.borrow().observed.stopping.is_some() || self.command_asked {
-            if asked == Asked::TerminalClosed || std::mem::take(&mut self.hung_up) {
+        if self.agent.borrow().observed.stopping.is_some() || self.course.command_asked {
+            if asked == Asked::TerminalClosed || std::mem::take(&mut self.course.hung_up) {
                 return false;
             }
             self.progress.say("asked again: everything is killed at once");
@@ -521,14 +494,14 @@ impl Life {
             self.happen("environment-stopped", Some("killed"), "everything was killed at once");
             return true;
         }
-        self.hung_up = asked == Asked::TerminalClosed;
+        self.course.hung_up = asked == Asked::TerminalClosed;
         self.progress.stopping();
         let Some((_, id)) = self.command else {
             self.stop_early(asked);
             return false;
         };
         // Its end stops the rest.
-        self.command_asked = true;
+        self.course.command_asked = true;
         self.end_command(Signal::TERM);
         tokio::task::spawn_local(async move {
             tokio::time::sleep(COMMAND_GRACE).await;
@@ -539,15 +512,15 @@ impl Life {
 
     /// A stop before what was to be run has been started: whoever asked for that must not take it for done.
     fn stop_early(&mut self, asked: Asked) {
-        if self.returns {
-            self.status = asked.status();
+        if self.course.returns {
+            self.course.status = asked.status();
         }
         self.stop(asked.word());
     }
 
     /// Kills whatever is left of this run, and says who cannot be ended.
     fn kill_all(&self) {
-        let but: Vec<u32> = self.others.iter().copied().chain([self.guard.pid]).collect();
+        let but: Vec<u32> = self.course.others.iter().copied().chain([self.guard.pid]).collect();
         if let Some(id) = self.agent.borrow().hands.kill_all(&but) {
             self.progress.say(&format!("process {} cannot be ended: end it by hand", id.pid));
         }
@@ -576,7 +549,7 @@ impl Life {
             Err(error) => {
                 // Without it a `kill -9` would leave orphans: better to stop in order while we can.
                 self.progress.say(&format!("no guard can be started ({error}): everything is stopped"));
-                self.status = 1;
+                self.course.status = 1;
                 self.stop("no-guard");
             }
         }
@@ -606,7 +579,7 @@ impl Life {
             }
             Err(error) => {
                 self.progress.say(&format!("`{program}` cannot be started: {error}"));
-                self.status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+                self.course.status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
                 self.stop("command-not-started");
             }
         }
@@ -615,7 +588,7 @@ impl Life {
     fn on_command_ended(&mut self, status: io::Result<std::process::ExitStatus>) {
         let exit = child::exit(status);
         self.command = None;
-        self.status = status_of(exit);
+        self.course.status = status_of(exit);
         self.happen("command-ended", Some(&exit.word()), "the command has ended");
         self.stop("command-ended");
     }
@@ -679,7 +652,7 @@ impl Life {
         };
         self.progress.failed(&why, &lines, &path);
         self.happen("environment-failed", Some("build-failed"), &why);
-        self.status = 1;
+        self.course.status = 1;
         false
     }
 }
@@ -698,5 +671,32 @@ fn signal_tree(id: Id, signal: Signal) {
     for member in tree::members(&Signs { leaders: vec![id], marks: vec![] }) {
         // Who has ended by itself needs no signal.
         let _ = tree::signal(member, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_next_port_is_for_taken_ones_and_what_was_written_down_is_meant_exactly() {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = held.local_addr().unwrap();
+        let terminal = Terminal::silent();
+        let next = place(Wish::OrNext(taken), "the edge", &terminal).unwrap();
+        assert!(next.port() > taken.port());
+        let why = place(Wish::Exactly(taken), "the edge", &terminal).unwrap_err().to_string();
+        assert!(
+            why.contains(&format!("the edge cannot listen at {taken}")) && why.contains("end what listens"),
+            "{why}"
+        );
+        // An address of documentation, which no machine has: another port of it would be no better.
+        let elsewhere = "192.0.2.1:8080".parse().unwrap();
+        let why = place(Wish::OrNext(elsewhere), "the edge", &terminal).unwrap_err().to_string();
+        assert!(why.contains("give an address of this machine"), "{why}");
+        let edge = |listen| crate::desired::Edge { listen, routes: vec![] };
+        assert_eq!(edge(Some(taken)).wish(), Wish::Exactly(taken));
+        assert_eq!(edge(None).wish(), Wish::OrNext(model::Edge::LISTEN));
     }
 }

@@ -441,6 +441,28 @@ fn a_crash_loop_is_never_busy_and_a_start_that_loops_is_given_up() {
 }
 
 #[test]
+fn on_a_node_one_that_does_not_start_leaves_the_others_to_themselves() {
+    let mut play = Play::begin(vec![service("a", 1, &["b"]), service("b", 1, &[]), service("c", 1, &[])]);
+    play.observed.goes_on = true;
+    play.mute = vec![play.unit("b-1")];
+    play.run();
+    assert!(play.there("c-1"));
+    for _ in 0..3 {
+        assert!(!play.there("a-1"), "it waits for whom it calls");
+        play.exits("b-1", Exit::Code(1));
+        play.after(2_000);
+    }
+    assert!(play.there("a-1"), "no more: others may run it elsewhere");
+    assert!(play.observed.failed_start(&play.desired).is_none());
+    let (_, why) = play.observed.does_not_start(play.unit("b-1"), &play.desired).unwrap();
+    assert_eq!(why, "b-1 does not start (exit-1)");
+    play.mute.clear();
+    play.exits("b-1", Exit::Code(1));
+    play.after(60_000);
+    assert!(play.there("b-1") && play.observed.ready, "it is tried again and again");
+}
+
+#[test]
 fn an_app_that_does_not_answer_in_time_is_stopped_and_the_start_failed() {
     let mut play = Play::begin(vec![service("a", 1, &[])]);
     play.mute = vec![play.unit("a-1")];

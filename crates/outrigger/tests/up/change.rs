@@ -137,6 +137,26 @@ fn a_command_that_does_not_start_ends_the_change_and_the_way_back_is_short() {
 }
 
 #[test]
+fn what_differs_nothing_is_answered_too_and_long_manifests_are_read() {
+    let stage = Stage::new("[services.a]\n[services.b]\n");
+    // Together they are longer than what other requests may be.
+    let comment = format!("# {}\n", "x".repeat(600 << 10));
+    for name in ["a", "b"] {
+        stage.service(name, &server(name, &comment));
+    }
+    let up = stage.up(&[]);
+    let (status, out, err) = ask(&up, &stage, "apply", &["-o", "json"]);
+    assert_eq!(status, 0, "{err}");
+    let operation: api::Operation = api::decode(&out).unwrap();
+    assert_eq!((operation.state, operation.done, operation.total), (api::OperationState::Done, 0, 0));
+    let files = [("environment.toml".to_owned(), "x".repeat(9 << 20))].into();
+    let too_long = api::Wanted { folder: folder(&stage), files, plan: None };
+    let error = up.client.send(&api::ask::plan(&too_long)).unwrap_err().to_string();
+    assert!(error.contains("longer than the 8 MiB"), "{error}");
+    up.stop();
+}
+
+#[test]
 fn wrong_manifests_and_failed_builds_change_nothing() {
     let stage = Stage::new("[services.a]\n[edge.routes]\n\"/\" = \"a\"\n");
     stage.service("a", &server("a", ""));

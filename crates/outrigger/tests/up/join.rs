@@ -294,6 +294,35 @@ fn a_node_runs_its_share_and_starts_again_without_token_and_control_plane() {
 }
 
 #[test]
+fn on_a_node_one_that_does_not_start_takes_nobody_down_and_manifests_are_not_followed() {
+    let stage = Stage::new("[services.a]\n[services.b]\n");
+    stage.service("a", &server("a", "[outgoing]\nservices = [\"b\"]\n"));
+    stage.service("b", &server("b", ""));
+    let up = stage.up(&[]);
+    let broken =
+        "[run]\ncommand = [\"sh\", \"-c\", \"echo no luck; exit 3\"]\n[restart]\nback-off = \"10ms\"\n";
+    stage.service("b", broken);
+    let (folder, state) = (stage.path("").display().to_string(), stage.path("node").display().to_string());
+    let token = stage.path("state/join-token").display().to_string();
+    let words = ["agent", &folder, "--control", &up.api, "--no-edge", "--name", "n", "--api", "127.0.0.1:0"];
+    let words = [&words[..], &["--state-dir", &state, "--quiet", "--join-token-file", &token]].concat();
+    let node = Guest::start(&stage, "node", &words);
+    let said = node.says("b-n-1 does not start (exit-3): it is tried again, and the others go on");
+    assert!(said.contains("no luck"), "{said}");
+    up.event("instance-registered", "a-n-1");
+    let run = fs::read_to_string(stage.path("node/run")).unwrap();
+    let api = run.lines().nth(2).unwrap();
+    for command in ["plan", "apply"] {
+        let (_, _, err) = stage::outrigger(&[command, &folder, "--api", api]);
+        assert!(err.contains("this agent runs a part of an environment"), "{err}");
+    }
+    node.signal("-TERM");
+    assert_eq!(node.ended(), 0);
+    up.stop();
+    assert!(stage.nothing_is_left());
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_before_anything_starts() {
     let stage = environment();
     stage.file("c/service.toml", "name = \"c\"\n[run]\ncommand = [\"true\"]\n");
