@@ -12,7 +12,7 @@ use crate::desired::{Desired, Kind, Service};
 use crate::exit::Exit;
 use crate::observed::Ended;
 use crate::plane::Declaration;
-use crate::ports::{self, NoPort};
+use crate::ports::NoPort;
 use crate::serve::problem;
 use crate::tree::{self, Id};
 use api::{Happening, Op, Plan, Wanted, decode, encode};
@@ -23,6 +23,7 @@ use net::admin::{Request, Response};
 use rustix::process::Signal;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::rc::Rc;
 use tokio::sync::Notify;
@@ -240,9 +241,9 @@ fn may_apply(agent: &Agent, wish: &Wish) -> Result<Vec<Service>, Response> {
     }
     let listen = |edge: &Option<Edge>| edge.as_ref().map(|edge| edge.listen.unwrap_or(Edge::LISTEN));
     let (here, there) = (listen(&books.running.edge), listen(&wish.after.edge));
-    if let Some(there) = there.filter(|there| here != Some(*there) && !ports::is_free(*there)) {
-        let text =
-            format!("the edge cannot listen at {there}, which is taken: free it, or change edge.listen");
+    let refused = there.filter(|there| here != Some(*there));
+    if let Some((there, why)) = refused.and_then(|there| Some((there, TcpListener::bind(there).err()?))) {
+        let text = format!("the edge cannot listen at {there}: {why}; {}", crate::up::advice(&why));
         return Err(problem(409, "address-taken", text));
     }
     let wanted = wish.desired();

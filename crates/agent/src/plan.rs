@@ -368,10 +368,10 @@ impl View<'_> {
         if unit.wanted == Wanted::Run && unit.app_failures >= crate::observed::FAILED_STARTS {
             return Some(Action::Abandon(op, format!("{name} does not start any more")));
         }
-        // A job takes as long as it takes, once it runs.
-        let runs =
-            self.desired.service(at).is_some_and(|s| s.kind == Kind::Job) && unit.wanted == Wanted::Run;
-        let late = !runs && self.passed(since, self.time_to_return(at));
+        // A job takes as long as it takes, once it has begun.
+        let is_job = self.desired.service(at).is_some_and(|service| service.kind == Kind::Job);
+        let has_begun = unit.wanted == Wanted::Run && (unit.app_runs() || unit.app_failures > 0);
+        let late = !(is_job && has_begun) && self.passed(since, self.time_to_return(at));
         late.then(|| Action::Abandon(op, format!("{name} was not back in time")))
     }
 

@@ -242,7 +242,7 @@ async fn listen(wish: Wish, terminal: &Terminal) -> Result<(TcpListener, SocketA
 }
 
 /// How to get out of it.
-fn advice(why: &io::Error) -> &'static str {
+pub(crate) fn advice(why: &io::Error) -> &'static str {
     match why.kind() {
         io::ErrorKind::AddrInUse => "end what listens there (`ss -ltnp` shows it), or give another address",
         io::ErrorKind::PermissionDenied => {

@@ -793,6 +793,19 @@ fn a_restarted_job_takes_as_long_as_it_takes_and_is_not_done_when_it_failed() {
     let operation = &play.observed.operations[1];
     assert_eq!((operation.done, operation.ended), (0, Some(Ended::Failed)));
     assert_eq!(operation.progress.last().unwrap().1, "given up: the job seed-1 failed (exit-2)");
+    // One that cannot even begin is not waited for.
+    play.tell(Fact::Restart(3, vec![1]));
+    while !play.turn().contains(&Action::StartSidecar(1)) {
+        let run = play.observed.units[1].sidecar_run;
+        play.tell(Fact::SidecarExited(1, run, Exit::Code(0), String::new()));
+    }
+    for _ in 0..80 {
+        let run = play.observed.units[1].sidecar_run;
+        play.tell(Fact::SidecarExited(1, run, Exit::Code(1), "no".into()));
+        play.now = play.now.after(Duration::from_secs(1));
+        play.turn();
+    }
+    assert_eq!(play.observed.operations[2].ended, Some(Ended::Failed));
 }
 
 #[test]
