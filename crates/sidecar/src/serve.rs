@@ -46,9 +46,9 @@ pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &Socke
     let mut flight = InFlight::begin(worker, &target.desk, ask);
     drive(&mut exchange, &mut flight, &target).await; //                               6 to 12
     let attempts = flight.attempts();
-    let keys = exchange.keys();
+    let (keys, body_rule) = (exchange.keys(), exchange.body_rule);
     let mut finished = exchange.end();
-    if let (None, Some(rule), false) = (finished.status, finished.rule, caller.gone) {
+    if let (None, Some(rule), false) = (finished.status, body_rule, caller.gone) {
         // Its body breaks a rule, and nothing was answered yet.
         let reason = Reason::MalformedRequest;
         write_refusal(worker, caller, reason, Some(rule));

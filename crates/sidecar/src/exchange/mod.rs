@@ -50,8 +50,10 @@ pub(crate) struct Exchange<'a> {
     waiting: bool,
     /// An attempt that could not even be started, to be reported at the next event.
     failed_to_open: Option<(Attempt, Broken)>,
-    /// The rule that the caller or the instance broke.
-    pub(crate) rule: Option<Rule>,
+    /// The rule that the body of the caller's request breaks.
+    pub(crate) body_rule: Option<Rule>,
+    /// The rule that the last attempt broke.
+    rule: Option<Rule>,
     /// The status that the caller got, and the reason if it was a refusal.
     pub(crate) status: Option<u16>,
     pub(crate) refused: Option<Reason>,
@@ -83,6 +85,7 @@ impl<'a> Exchange<'a> {
             gave_way: false,
             waiting: false,
             failed_to_open: None,
+            body_rule: None,
             rule: None,
             status: None,
             refused: None,
@@ -114,6 +117,7 @@ impl<'a> Exchange<'a> {
     /// Starts an attempt, the `number`-th of the call. Does not wait. No address: the endpoint was removed between the
     /// choice and now.
     pub(crate) fn open(&mut self, attempt: Attempt, number: u8, to: Option<SocketAddr>, give_up: Moment) {
+        self.rule = None;
         let opened = to.ok_or(Reason::ConnectFailed).and_then(|address| {
             let begin = |reused| Begin { number, address, reused, give_up };
             match self.worker.pool.take(address, self.worker.now()) {
@@ -206,6 +210,7 @@ impl<'a> Exchange<'a> {
 
     fn begin_answer(&mut self, attempt: Attempt) {
         self.forwarding = Some(attempt);
+        self.rule = None;
         let Some(leg) = self.legs.get_mut(attempt as usize).and_then(Option::as_mut) else { return };
         self.status = leg.answer.map(|a| a.answer.status);
         self.refused = leg.answer.and_then(|a| a.reason);
@@ -223,6 +228,8 @@ impl<'a> Exchange<'a> {
     pub(crate) fn refuse(&mut self, reason: Reason, retry_after: Option<Duration>) {
         self.status = Some(reason.status());
         self.refused = Some(reason);
+        // Of two attempts that were under way at the same time, one may have ended it and the other broken a rule.
+        self.rule = self.rule.filter(|_| reason == Reason::MalformedResponse);
         self.caller.close |= reason.closes() || !self.caller.request.ended();
         // Nobody above needs to try again if a call on this request's behalf was retried already.
         let noted = self.worker.shared.notes.find(self.caller.request.keys);
@@ -337,7 +344,7 @@ impl<'a> Exchange<'a> {
         if self.forwarding.is_some() {
             self.cut();
         }
-        self.rule = broken.rule.or(self.rule);
+        self.rule = broken.rule;
         Event::Broke { attempt, reached: broken.reached, reason: broken.reason }
     }
 
@@ -351,7 +358,8 @@ impl<'a> Exchange<'a> {
             leg.end(self.worker, over);
         }
         self.caller.request.end(self.worker);
-        let Exchange { status, refused: reason, rule, bytes_in, bytes_out, .. } = *self;
+        let Exchange { status, refused: reason, bytes_in, bytes_out, .. } = *self;
+        let rule = self.body_rule.or(self.rule);
         Finished { status, reason, rule, bytes_in, bytes_out }
     }
 }

@@ -69,7 +69,7 @@ impl Exchange<'_> {
                 return Ok(moved);
             }
             let took = self.caller.request.take(self.caller.input.bytes()).map_err(|rule| {
-                self.rule = Some(rule);
+                self.body_rule = Some(rule);
                 self.cut();
                 Event::CallerGone
             })?;

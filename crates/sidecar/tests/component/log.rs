@@ -1,7 +1,9 @@
 //! The access log: one line a request, whatever became of it.
 
-use crate::harness::{Instance, OK, Sidecar, edge, service};
+use crate::harness::{Instance, OK, Peer, Sidecar, edge, eventually, service};
 use model::Snapshot;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What `ask` leaves in the log of a sidecar with `snapshot`, and its counts of requests.
@@ -88,4 +90,55 @@ fn a_body_that_breaks_a_rule_is_one_line_and_counts_once() {
     let [count] = counted.as_slice() else { panic!("{counted:#?}") };
     says(count, &["service=\"item\"", "reason=\"malformed-request\"", "method=\"POST\""]);
     assert!(count.ends_with(" 1"), "{count}");
+}
+
+/// The first request breaks a rule of HTTP; the next attempt gets `then`.
+fn first_breaks_a_rule(then: impl Fn(&mut Peer) + Send + Sync + 'static) -> [Instance; 2] {
+    let (count, then) = (Arc::new(AtomicUsize::new(0)), Arc::new(then));
+    [(), ()].map(|()| {
+        let (count, then) = (count.clone(), then.clone());
+        Instance::start(move |peer| {
+            while peer.request().is_some() {
+                match count.fetch_add(1, Ordering::SeqCst) {
+                    0 => peer.send("HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\nok"),
+                    _ => then(peer),
+                }
+            }
+        })
+    })
+}
+
+#[test]
+fn the_rule_that_an_attempt_broke_is_not_said_of_the_next() {
+    let log = |then: fn(&mut Peer), ask: fn(&Sidecar)| {
+        let both = first_breaks_a_rule(then);
+        log_of(edge(vec![service("item", &both.each_ref().map(|i| i.address))]), ask)
+    };
+    let (lines, _) =
+        log(|peer| peer.send(OK), |sidecar| assert_eq!(sidecar.caller("edge").get("/").status, 200));
+    says(&lines[0], &["\"status\":200,", "\"attempts\":2"]);
+    assert!(!lines[0].contains("\"rule\""), "{}", lines[0]);
+
+    let (lines, _) = log(
+        |peer| drop(peer.stream.shutdown(std::net::Shutdown::Both)),
+        |sidecar| {
+            let answer = sidecar.caller("edge").get("/");
+            assert_eq!((answer.status, answer.reason()), (502, "instance-broke"));
+            assert!(!answer.head.contains("bare-lf"), "{}", answer.head);
+        },
+    );
+    says(&lines[0], &["\"reason\":\"instance-broke\"", "\"attempts\":2"]);
+    assert!(!lines[0].contains("\"rule\""), "{}", lines[0]);
+
+    // The caller leaves while the second attempt is under way: it has broken no rule.
+    let (lines, counted) = log(
+        |peer| drop(peer.rest()),
+        |sidecar| {
+            let mut caller = sidecar.caller("edge");
+            caller.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+            assert!(eventually(|| sidecar.metric("outrigger_attempts_total", &["outcome=\"retry\""]) == 1.0));
+        },
+    );
+    assert!(!lines[0].contains("\"rule\""), "{}", lines[0]);
+    assert!(!counted.concat().contains("malformed-request"), "{counted:?}");
 }
