@@ -407,8 +407,11 @@ impl Hands {
         let leaders = self.processes[at].app.into_iter().collect();
         let name = format!("{INSTANCE}={}", desired.units[at].name);
         let (signs, news) = (Signs { leaders, marks: vec![self.mark(), name] }, self.news.clone());
+        let asked = self.processes[at].asked.clone();
         spawn_local(async move {
             if let Some((id, why)) = sweep(signs).await {
+                // Nobody has to look any more whether it ends.
+                asked.set(false);
                 let pid = u32::try_from(id.pid).unwrap_or_default();
                 let _ = news.send(News::Fact(Fact::Undead(at, run, pid, why))).await;
             }

@@ -106,7 +106,7 @@ impl Observed {
         desired: &Desired,
         now: Moment,
     ) {
-        let Some(unit) = self.app(at, run) else { return };
+        let Some(unit) = self.app(at, run).filter(|unit| unit.app_runs()) else { return };
         // It may still hold its port.
         unit.new_ports = true;
         let given_up = matches!(unit.app, App::Stopping(_, Killed::Yes));
