@@ -32,6 +32,8 @@ enum Next {
     Broken(Rule),
     /// A head that did not come in time.
     Slow,
+    /// A head for which there is no memory left.
+    NoRoom,
     /// The connection is to end.
     Over,
 }
@@ -110,6 +112,7 @@ pub(crate) async fn connection(counted: Counted, stream: TcpStream, peer: Socket
             Next::Request(head_len) => serve::serve(worker, &mut caller, &entrance, head_len).await,
             Next::Broken(rule) => refuse(worker, &mut caller, reason_of(rule), Some(rule)),
             Next::Slow => refuse(worker, &mut caller, Reason::HeadTooSlow, None),
+            Next::NoRoom => refuse(worker, &mut caller, Reason::OutOfMemory, None),
             Next::Over => break,
         }
         if caller.output.backlog() > 0 {
@@ -157,6 +160,9 @@ fn poll_next(
             if *head_until == Moment::NEVER {
                 *head_until = worker.now().after(worker.bounds().head_time);
             }
+        }
+        if caller.input.must_grow() && !worker.buffers.may_grow(caller.input.bytes().len()) {
+            return Poll::Ready(Next::NoRoom);
         }
         if caller.poll_read(worker, cx, worker.limits.head_bytes).is_some() {
             continue;
@@ -221,7 +227,7 @@ async fn flush(worker: &Worker, caller: &mut Caller) {
     let until = worker.now().after(worker.bounds().head_time);
     poll_fn(|cx| {
         worker.look_at_clock();
-        caller.poll_flush(cx);
+        caller.poll_flush(worker, cx);
         if caller.gone || caller.output.backlog() == 0 {
             return Poll::Ready(());
         }
@@ -252,6 +258,7 @@ async fn linger(worker: &Worker, caller: &mut Caller) {
             if caller.gone || left == 0 || worker.now() >= until {
                 return Poll::Ready(());
             }
+            caller.rest(worker);
             worker.timers.set(caller.slot, until, cx);
             return Poll::Pending;
         }

@@ -13,27 +13,40 @@ const OUTPUT: usize = 2 << 10;
 const KEEP_AT_MOST: usize = 64 << 10;
 /// So many buffers of a kind are kept.
 const KEPT: usize = 256;
+/// Bytes that are read ahead of what the other side has taken, and how many where memory is short.
+pub(crate) const READ_AHEAD: usize = 32 << 10;
+const READ_AHEAD_IF_SHORT: usize = SIZE;
 
 /// The pools of one worker.
-#[derive(Debug, Default)]
+///
+/// What is lent is counted as it is: whoever makes a buffer grow says so, once it has. Beyond three quarters of the limit
+/// nothing grows that need not, so that the rest is there for many small requests; beyond the limit none begins.
+#[derive(Debug)]
 pub(crate) struct Buffers {
     inputs: RefCell<Vec<Vec<u8>>>,
     outputs: RefCell<Vec<Vec<u8>>>,
     lent: Cell<u64>,
+    limit: u64,
 }
 
 impl Buffers {
+    /// Pools of which at most `limit` bytes are to be lent.
+    pub(crate) fn new(limit: u64) -> Buffers {
+        Buffers { inputs: RefCell::default(), outputs: RefCell::default(), lent: Cell::new(0), limit }
+    }
+
     /// A buffer to read into.
     pub(crate) fn input(&self) -> Input {
-        self.lent.set(self.lent.get() + SIZE as u64);
         let data = self.inputs.borrow_mut().pop().unwrap_or_else(new_input);
+        self.lent.set(self.lent.get() + data.capacity() as u64);
         Input { data, start: 0, end: 0, filled: false }
     }
 
     /// A buffer to write into.
     pub(crate) fn output(&self) -> Vec<u8> {
-        self.lent.set(self.lent.get() + OUTPUT as u64);
-        self.outputs.borrow_mut().pop().unwrap_or_else(new_output)
+        let output = self.outputs.borrow_mut().pop().unwrap_or_else(new_output);
+        self.lent.set(self.lent.get() + output.capacity() as u64);
+        output
     }
 
     /// Takes a buffer back that was read into.
@@ -41,7 +54,7 @@ impl Buffers {
         if input.data.is_empty() {
             return;
         }
-        self.lent.set(self.lent.get().saturating_sub(SIZE as u64));
+        self.give_back(input.data.capacity());
         keep(&mut self.inputs.borrow_mut(), input.data);
     }
 
@@ -50,14 +63,47 @@ impl Buffers {
         if output.capacity() == 0 {
             return;
         }
-        self.lent.set(self.lent.get().saturating_sub(OUTPUT as u64));
+        self.give_back(output.capacity());
         output.clear();
         keep(&mut self.outputs.borrow_mut(), output);
     }
 
-    /// Bytes that are lent out, counted at the sizes that buffers begin with.
+    fn give_back(&self, capacity: usize) {
+        debug_assert!(self.lent.get() >= capacity as u64, "a buffer grew and nobody said so");
+        self.lent.set(self.lent.get().saturating_sub(capacity as u64));
+    }
+
+    /// A buffer that is lent had a capacity of `before` and has one of `now`.
+    #[inline(always)]
+    pub(crate) fn resized(&self, before: usize, now: usize) {
+        if before != now {
+            self.recount(before, now);
+        }
+    }
+
+    #[cold]
+    fn recount(&self, before: usize, now: usize) {
+        self.lent.set((self.lent.get() + now as u64).saturating_sub(before as u64));
+    }
+
+    /// Bytes that are lent out.
     pub(crate) fn lent_bytes(&self) -> u64 {
         self.lent.get()
+    }
+
+    /// Whether more is lent than may be.
+    pub(crate) fn is_short(&self) -> bool {
+        self.lent.get() > self.limit
+    }
+
+    /// Whether a buffer may grow by so many bytes although it need not.
+    pub(crate) fn may_grow(&self, by: usize) -> bool {
+        self.lent.get().saturating_add(by as u64) <= self.limit - self.limit / 4
+    }
+
+    /// How many bytes to read ahead of what the other side has taken.
+    pub(crate) fn read_ahead(&self) -> usize {
+        if self.may_grow(0) { READ_AHEAD } else { READ_AHEAD_IF_SHORT }
     }
 }
 
@@ -133,7 +179,7 @@ impl Input {
             }
             *self = buffers.input();
         }
-        self.make_room(most);
+        self.make_room(buffers, most);
         let room = self.data.get_mut(self.end..).unwrap_or_default();
         let count = ready!(stream.poll_recv(cx, room))?;
         self.end += count;
@@ -146,21 +192,32 @@ impl Input {
         self.end - self.start >= most
     }
 
-    fn make_room(&mut self, most: usize) {
+    /// Whether it is full of what is not used yet, so that nothing more can be read until it has grown.
+    pub(crate) fn must_grow(&self) -> bool {
+        self.start == 0 && self.end > 0 && self.end == self.data.len()
+    }
+
+    fn make_room(&mut self, buffers: &Buffers, most: usize) {
         if self.end < self.data.len() && !(self.filled && self.end == 0) {
             return;
         }
-        self.move_or_grow(most);
+        self.move_or_grow(buffers, most);
     }
 
     #[inline(never)]
-    fn move_or_grow(&mut self, most: usize) {
+    fn move_or_grow(&mut self, buffers: &Buffers, most: usize) {
         if self.start > 0 {
             self.data.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
-        } else {
-            let larger = (self.data.len() * 2).min(most).max(self.data.len());
+            return;
+        }
+        let before = self.data.capacity();
+        let larger = (self.data.len() * 2).min(most).max(self.data.len());
+        let by = larger - self.data.len();
+        if self.must_grow() || buffers.may_grow(by) {
+            self.data.reserve_exact(by);
             self.data.resize(larger, 0);
+            buffers.resized(before, self.data.capacity());
         }
     }
 }
@@ -188,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_is_read_is_kept_in_order_and_room_is_bounded() {
-        let pool = Buffers::default();
+        let pool = Buffers::new(1 << 20);
         let mut input = Input::none();
         let mut cx = Context::from_waker(Waker::noop());
         let bytes: Vec<u8> = (0..40_000u32).map(|i| (i % 251) as u8).collect();
@@ -210,10 +267,38 @@ mod tests {
 
     #[test]
     fn a_buffer_that_grew_much_is_not_kept() {
-        let pool = Buffers::default();
-        pool.give_output(Vec::with_capacity(KEEP_AT_MOST * 2));
-        assert!(pool.outputs.borrow().is_empty());
-        pool.give_output(Vec::with_capacity(KEEP_AT_MOST));
-        assert_eq!(pool.outputs.borrow().len(), 1);
+        let pool = Buffers::new(1 << 20);
+        for (size, kept) in [(KEEP_AT_MOST * 2, 0), (KEEP_AT_MOST, 1)] {
+            let mut output = pool.output();
+            let before = output.capacity();
+            output.reserve_exact(size);
+            pool.resized(before, output.capacity());
+            assert_eq!(pool.lent_bytes(), output.capacity() as u64);
+            pool.give_output(output);
+            assert_eq!((pool.outputs.borrow().len(), pool.lent_bytes()), (kept, 0));
+        }
+    }
+
+    #[test]
+    fn beyond_the_limit_a_buffer_grows_only_where_it_must() {
+        let pool = Buffers::new(SIZE as u64);
+        let bytes = vec![b'x'; 64 << 10];
+        let mut cx = Context::from_waker(Waker::noop());
+        let (mut source, mut input) = (Source(&bytes), Input::none());
+        for _ in 0..8 {
+            assert!(input.poll_fill(&pool, &mut cx, &mut source, READ_AHEAD).is_ready());
+            assert_eq!(input.bytes().len(), SIZE, "it is used up each time");
+            input.consume(SIZE);
+        }
+        assert_eq!((pool.lent_bytes(), pool.is_short()), (SIZE as u64, false));
+        for _ in 0..2 {
+            assert!(input.poll_fill(&pool, &mut cx, &mut source, READ_AHEAD).is_ready());
+        }
+        assert_eq!(
+            (input.bytes().len(), pool.lent_bytes(), pool.is_short()),
+            (2 * SIZE, 2 * SIZE as u64, true)
+        );
+        pool.give_input(input);
+        assert_eq!(pool.lent_bytes(), 0);
     }
 }

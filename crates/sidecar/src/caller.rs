@@ -1,6 +1,6 @@
 //! The side towards the caller: one connection, its bytes, and what the next request on it may be.
 
-use crate::buffers::Input;
+use crate::buffers::{Buffers, Input};
 use crate::request::Request;
 use crate::timers::TimerSlot;
 use crate::worker::Worker;
@@ -40,12 +40,36 @@ pub(crate) struct Caller {
 pub(crate) struct Output {
     pub(crate) bytes: Vec<u8>,
     written: usize,
+    /// The capacity that is counted as lent.
+    counted: usize,
 }
 
 impl Output {
     /// Bytes that were not yet written.
     pub(crate) fn backlog(&self) -> usize {
         self.bytes.len() - self.written
+    }
+
+    /// Counts what it has grown by.
+    #[inline]
+    fn count(&mut self, buffers: &Buffers) {
+        let before = std::mem::replace(&mut self.counted, self.bytes.capacity());
+        buffers.resized(before, self.counted);
+    }
+
+    /// Changes places with a buffer that is counted.
+    #[inline]
+    pub(crate) fn swap(&mut self, buffers: &Buffers, other: &mut Vec<u8>) {
+        self.count(buffers);
+        std::mem::swap(&mut self.bytes, other);
+        self.counted = self.bytes.capacity();
+    }
+
+    /// Gives the buffer back, with what is in it.
+    fn give(&mut self, buffers: &Buffers) {
+        let mut bytes = Vec::new();
+        self.swap(buffers, &mut bytes);
+        buffers.give_output(bytes);
     }
 
     /// Writes as much as goes. Says whether bytes moved.
@@ -119,26 +143,26 @@ impl Caller {
 
     /// Where to append what is to be written.
     pub(crate) fn room_to_write(&mut self, worker: &Worker) -> &mut Vec<u8> {
-        let room = &mut self.output.bytes;
-        if room.capacity() == 0 {
-            *room = worker.buffers.output();
+        let output = &mut self.output;
+        if output.bytes.capacity() == 0 {
+            output.swap(&worker.buffers, &mut worker.buffers.output());
         }
-        room
+        &mut output.bytes
     }
 
     /// Gives the buffers back while nothing is in them: a connection at rest costs next to nothing.
     pub(crate) fn rest(&mut self, worker: &Worker) {
         self.input.rest(&worker.buffers);
         if self.output.backlog() == 0 {
-            worker.buffers.give_output(std::mem::take(&mut self.output.bytes));
+            self.output.give(&worker.buffers);
         }
     }
 
     /// Gives back what it held.
-    pub(crate) fn end(self, worker: &Worker) {
+    pub(crate) fn end(mut self, worker: &Worker) {
         worker.timers.give_slot(self.slot);
         worker.buffers.give_input(self.input);
-        worker.buffers.give_output(self.output.bytes);
+        self.output.give(&worker.buffers);
     }
 
     /// Reads what has come, up to `most` bytes in all. `None`: nothing new. An end or an error means that the caller
@@ -158,7 +182,8 @@ impl Caller {
     }
 
     /// Writes what waits to be written. Says whether bytes moved; a caller that takes none has gone.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn poll_flush(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
+        self.output.count(&worker.buffers);
         match self.output.poll_write(cx, &mut self.stream) {
             Ok(moved) => moved,
             Err(_) => {

@@ -4,10 +4,11 @@
 //! goes over the wire, so that an attempt is no more than an offset into it. When the body outgrows the copy, what was
 //! sent is forgotten and there can be no other attempt.
 
+use crate::buffers::Buffers;
 use crate::context::NoteKey;
 use crate::digits;
 use crate::respond::Form;
-use crate::upstream::leg::{Leg, READ_AHEAD};
+use crate::upstream::leg::Leg;
 use crate::worker::Worker;
 use http1::{Asked, BodyReader, Field, Framing, Known, Method, RequestHead, Rule, write};
 use model::{Importance, Moment};
@@ -15,6 +16,10 @@ use policy::Event;
 use std::io::Write as _;
 use std::time::Duration;
 
+/// So much of a body that was sent is forgotten together, so that the rest is not moved for every byte.
+const FORGOTTEN_TOGETHER: usize = 32 << 10;
+/// What a chunk takes on the wire beside its data, and the end of the body, at most.
+const CHUNK_FRAME: usize = 32;
 /// The longest protocol name that is passed on in an upgrade.
 const PROTOCOL_AT_MOST: usize = 32;
 
@@ -125,7 +130,9 @@ impl Request {
             keys,
         } = self;
         *common = worker.buffers.output();
+        let capacity = common.capacity();
         *keys = write_common(worker, common, head, bytes, hop);
+        worker.buffers.resized(capacity, common.capacity());
         *common_len = common.len();
         *body = BodyReader::new(head.framing);
         *copy = if body.is_done() { Vec::new() } else { worker.buffers.output() };
@@ -157,6 +164,7 @@ impl Request {
         if let (true, Some(other)) = (out.is_empty(), other) {
             out = self.copied_head(worker, other);
         }
+        let capacity = out.capacity();
         let number = self.attempt.max(number);
         let now = worker.now();
         out.extend_from_slice(b"outrigger-attempt: ");
@@ -166,13 +174,16 @@ impl Request {
             digits::decimal(&mut out, now.until(self.deadline).as_millis() as u64);
         }
         out.extend_from_slice(b"\r\n\r\n");
+        worker.buffers.resized(capacity, out.capacity());
         out
     }
 
     #[cold]
     fn copied_head(&self, worker: &Worker, other: &Leg) -> Vec<u8> {
         let mut out = worker.buffers.output();
+        let capacity = out.capacity();
         out.extend_from_slice(other.head.get(..self.common_len).unwrap_or_default());
+        worker.buffers.resized(capacity, out.capacity());
         out
     }
 
@@ -190,13 +201,13 @@ impl Request {
     }
 
     /// Whether more of the body may be read: into the copy, or once that is full as far as an instance takes it.
-    pub(crate) fn has_room(&mut self, sent: Option<u64>) -> bool {
+    pub(crate) fn has_room(&mut self, buffers: &Buffers, sent: Option<u64>) -> bool {
         if self.spilled {
             self.forget_up_to(sent.unwrap_or(self.base));
         }
         match sent {
             _ if self.copy.len() < self.copy_at_most && !self.spilled => true,
-            Some(sent) => self.end_of_copy().saturating_sub(sent) < READ_AHEAD as u64,
+            Some(sent) => self.end_of_copy().saturating_sub(sent) < buffers.read_ahead() as u64,
             None => false,
         }
     }
@@ -211,19 +222,22 @@ impl Request {
         if count == self.copy.len() {
             self.copy.clear();
             self.base += count as u64;
-        } else if count >= READ_AHEAD {
+        } else if count >= FORGOTTEN_TOGETHER {
             self.copy.drain(..count);
             self.base += count as u64;
         }
     }
 
-    /// Takes what it can of the bytes that came and says how many.
+    /// Takes what it can of the bytes that came and says how many. Where memory is short the copy does not grow for
+    /// the sake of another attempt: it holds what is still to be sent and no more.
     ///
     /// # Errors
     /// The rule that the body's framing breaks.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, Rule> {
+    pub(crate) fn take(&mut self, buffers: &Buffers, bytes: &[u8]) -> Result<usize, Rule> {
         let piece = self.body.read(bytes)?;
         let data = piece.data_of(bytes);
+        let before = self.copy.capacity();
+        let short = self.make_room(buffers, data.len());
         if self.chunked {
             if !data.is_empty() {
                 write::chunk_head(&mut self.copy, data.len());
@@ -236,13 +250,27 @@ impl Request {
         } else {
             self.copy.extend_from_slice(data);
         }
-        if !self.spilled && self.copy.len() > self.copy_at_most {
+        buffers.resized(before, self.copy.capacity());
+        if !self.spilled && (short || self.copy.len() > self.copy_at_most) {
             self.spilled = true;
             self.news = Some(Event::Spilled);
         } else if self.body.is_done() && piece.consumed > 0 {
             self.news = Some(Event::BodyEnded);
         }
         Ok(piece.consumed)
+    }
+
+    /// Makes room in the copy for so many more bytes, and says whether memory is too short for it.
+    fn make_room(&mut self, buffers: &Buffers, more: usize) -> bool {
+        let (capacity, needed) = (self.copy.capacity(), self.copy.len() + more + CHUNK_FRAME);
+        if more == 0 || needed <= capacity {
+            return false;
+        }
+        // Twice as large each time, but not beyond what it may hold.
+        let larger = needed.max((2 * capacity).min(self.copy_at_most + CHUNK_FRAME));
+        let may = buffers.may_grow(larger - capacity);
+        self.copy.reserve_exact(if may { larger } else { needed } - self.copy.len());
+        !may
     }
 
     /// What the call must hear of.

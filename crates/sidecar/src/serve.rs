@@ -118,7 +118,7 @@ fn arrive<'w>(
     }
     let route = world.route(entrance, head.authority.of(bytes), head.path.of(bytes));
     let Some(route) = route else { return Err(unknown(worker, entrance, head.authority.of(bytes), form)) };
-    if worker.buffers.lent_bytes() > worker.bounds().buffer_bytes {
+    if worker.buffers.is_short() {
         return Err(Alone::Refused(Reason::OutOfMemory, form));
     }
     let inbound = *entrance == Entrance::Inbound;

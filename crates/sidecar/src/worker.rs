@@ -174,7 +174,7 @@ impl Worker {
         let bounds = world.snapshot.bounds;
         Worker {
             index,
-            buffers: Buffers::default(),
+            buffers: Buffers::new(bounds.buffer_bytes / shared.gauges.len().max(1) as u64),
             timers: Timers::new(shared.clock),
             pool: Pool::default(),
             limits: Limits { head_bytes: bounds.head_bytes as usize, fields: bounds.head_fields as usize },

@@ -216,7 +216,7 @@ impl<'a> Exchange<'a> {
         self.refused = leg.answer.and_then(|a| a.reason);
         if self.caller.output.bytes.is_empty() {
             // Nothing is on its way to the caller, which is nearly always so: no need to copy.
-            std::mem::swap(&mut self.caller.output.bytes, &mut leg.rendered);
+            self.caller.output.swap(&self.worker.buffers, &mut leg.rendered);
         } else {
             self.caller.output.bytes.extend_from_slice(&leg.rendered);
             leg.rendered.clear();

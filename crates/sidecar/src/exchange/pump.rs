@@ -4,7 +4,8 @@
 //! goes round until none did. An `Err` is an event for the call, not a fault.
 
 use super::Exchange;
-use crate::upstream::leg::{Begin, Broken, READ_AHEAD, Read};
+use crate::buffers::READ_AHEAD;
+use crate::upstream::leg::{Begin, Broken, Read};
 use http1::write;
 use net::wire::Wire;
 use policy::{Attempt, Ending, Event};
@@ -65,10 +66,11 @@ impl Exchange<'_> {
         loop {
             let legs = self.legs.iter().flatten();
             let furthest = legs.map(|leg| leg.body_sent).min();
-            if !self.caller.request.has_room(furthest) {
+            if !self.caller.request.has_room(&self.worker.buffers, furthest) {
                 return Ok(moved);
             }
-            let took = self.caller.request.take(self.caller.input.bytes()).map_err(|rule| {
+            let (buffers, bytes) = (&self.worker.buffers, self.caller.input.bytes());
+            let took = self.caller.request.take(buffers, bytes).map_err(|rule| {
                 self.body_rule = Some(rule);
                 self.cut();
                 Event::CallerGone
@@ -171,7 +173,7 @@ impl Exchange<'_> {
             return Ok(false);
         };
         let mut moved = false;
-        while self.caller.output.backlog() < READ_AHEAD {
+        while self.caller.output.backlog() < self.worker.buffers.read_ahead() {
             let bytes = leg.input.bytes();
             let Ok(piece) = leg.body.read(bytes) else {
                 self.cut();
@@ -229,7 +231,7 @@ impl Exchange<'_> {
 
     /// Writes to the caller; an answer has ended when its last byte is written.
     fn flush(&mut self, cx: &mut Context<'_>) -> Moved {
-        let moved = self.caller.poll_flush(cx);
+        let moved = self.caller.poll_flush(self.worker, cx);
         if self.caller.gone {
             return Err(Event::CallerGone);
         }
@@ -282,7 +284,7 @@ impl Exchange<'_> {
             }
         }
         // Instance → caller.
-        while self.caller.output.backlog() < READ_AHEAD {
+        while self.caller.output.backlog() < self.worker.buffers.read_ahead() {
             if leg.input.is_empty() {
                 match leg.input.poll_fill(&self.worker.buffers, cx, &mut leg.stream, READ_AHEAD) {
                     Poll::Pending => break,

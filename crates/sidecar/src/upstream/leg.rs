@@ -13,8 +13,6 @@ use tokio::net::TcpStream;
 /// An answer of at most so many bytes is forwarded when it is complete, so that a death between head and body can
 /// still be made good by another attempt.
 pub(crate) const SMALL_ANSWER: usize = 16 << 10;
-/// Bytes of an answer that are read ahead of what the caller has taken.
-pub(crate) const READ_AHEAD: usize = 32 << 10;
 /// Interim answers (1xx) that one attempt may send.
 const INTERIM_AT_MOST: u8 = 16;
 
@@ -301,12 +299,14 @@ impl Leg {
             self.rendered = worker.buffers.output();
         }
         self.rendered.clear();
+        let before = self.rendered.capacity();
         write::status_line_of(&mut self.rendered, head, bytes);
         write::fields(&head.fields, bytes, &mut self.rendered, |field| {
             // An app may not speak in our name; what a peer's sidecar says of a refusal is passed on.
             let said_by_peer = peer == Peer::Sidecar && field.known == Known::OutriggerReason;
             field.known.is_outrigger() && !said_by_peer
         });
+        worker.buffers.resized(before, self.rendered.capacity());
     }
 
     fn understand(&self, worker: &Worker, head: &ResponseHead, peer: Peer) -> AnswerHead {

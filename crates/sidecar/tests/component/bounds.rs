@@ -150,3 +150,78 @@ fn a_connection_that_never_said_anything_holds_no_buffers() {
     sidecar.comes_to_rest();
     drop(held);
 }
+
+/// Callers that have begun to upload and go on no more.
+fn stuck_uploads(sidecar: &Sidecar, count: usize) -> Vec<crate::harness::Peer> {
+    let request =
+        format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n{}", "x".repeat(60_000));
+    let begin = || {
+        let mut caller = sidecar.caller("edge");
+        caller.try_send(request.as_bytes());
+        caller
+    };
+    (0..count).map(|_| begin()).collect()
+}
+
+#[test]
+fn buffers_are_counted_as_large_as_they_are() {
+    let instance = Instance::answering(OK);
+    let sidecar = Sidecar::start(edge(vec![service("item", &[instance.address])]));
+    let held = stuck_uploads(&sidecar, 20);
+    let lent = || sidecar.metric("outrigger_buffer_bytes", &[]);
+    assert!(eventually(|| lent() >= 20.0 * 60_000.0), "{}", lent());
+    assert!(lent() < 20.0 * 120_000.0, "{}", lent());
+    drop(held);
+    sidecar.comes_to_rest();
+}
+
+#[test]
+fn uploads_share_what_there_is_and_beyond_it_requests_are_refused() {
+    const LIMIT: u32 = 1 << 20;
+    let instance = Instance::answering(OK);
+    let mut snapshot = edge(vec![service("item", &[instance.address])]);
+    snapshot.bounds.buffer_bytes = u64::from(LIMIT);
+    let sidecar = Sidecar::start(snapshot);
+    let lent = || sidecar.metric("outrigger_buffer_bytes", &[]);
+    let refused = || sidecar.metric("outrigger_refusals_total", &["out-of-memory"]);
+    let mut held = Vec::new();
+    while refused() == 0.0 {
+        held.extend(stuck_uploads(&sidecar, 20));
+        // Beyond it there is what those need who were let in last, and no more.
+        assert!(lent() < f64::from(LIMIT) * 1.5, "{}", lent());
+        assert!(held.len() < 1000);
+    }
+    assert!(held.len() > 20, "it is refused although there is room: {}", held.len());
+    let answer = sidecar.caller("edge").get("/");
+    assert_eq!((answer.status, answer.reason()), (503, "out-of-memory"));
+    assert!(answer.field("retry-after").is_some());
+    drop(held);
+    sidecar.comes_to_rest();
+    assert_eq!(sidecar.caller("edge").post("/", &"b".repeat(200_000)).status, 200);
+    sidecar.comes_to_rest();
+}
+
+#[test]
+fn heads_share_it_too() {
+    const LIMIT: u32 = 256 << 10;
+    let instance = Instance::answering(OK);
+    let mut snapshot = edge(vec![service("item", &[instance.address])]);
+    snapshot.bounds.buffer_bytes = u64::from(LIMIT);
+    let sidecar = Sidecar::start(snapshot);
+    let half = format!("GET / HTTP/1.1\r\nHost: test\r\nX: {}", "y".repeat(30_000));
+    let begin = |_| {
+        let mut caller = sidecar.caller("edge");
+        caller.try_send(half.as_bytes());
+        caller
+    };
+    let mut held: Vec<_> = (0..20).map(begin).collect();
+    let refused = || sidecar.metric("outrigger_refusals_total", &["out-of-memory"]);
+    assert!(eventually(|| refused() > 0.0));
+    let lent = sidecar.metric("outrigger_buffer_bytes", &[]);
+    assert!(lent < f64::from(LIMIT) + 20.0 * 6144.0, "{lent}");
+    let answer = held.pop().map(|mut last| last.answer());
+    assert_eq!(answer.map(|a| a.reason().to_owned()).as_deref(), Some("out-of-memory"));
+    drop(held);
+    sidecar.comes_to_rest();
+    assert_eq!(sidecar.caller("edge").get("/").status, 200);
+}
