@@ -115,7 +115,7 @@ fn responses(row: &Row, generator: &mut SchemaGenerator) -> Value {
 const fn meaning(status: u16) -> &'static str {
     match status {
         400 => "The request cannot be read.",
-        401 => "Who asks is not known: `not-identified`.",
+        401 => "Who asks is not known: `not-identified`; or was taken for dead meanwhile: `not-joined`.",
         403 => "Who asks may not do that: `not-permitted`.",
         404 => "There is nothing of that name.",
         409 => "It was refused; the problem says why.",

@@ -238,7 +238,7 @@ impl Office {
         match order {
             Order::Ask(command, answer) => {
                 let stands = match command {
-                    Command::Beat { .. } => Stands::Always,
+                    Command::Beat { .. } | Command::Join { .. } => Stands::Always,
                     _ => Stands::OnceWritten,
                 };
                 let (done, outcome) = self.registry.on(now, command);

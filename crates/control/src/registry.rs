@@ -86,6 +86,9 @@ struct Lease {
     length: Duration,
     /// None once it has lapsed.
     until: Option<Moment>,
+    /// Whether this session has joined, or listed all that it runs, since the lease began. Before that a heartbeat is
+    /// not enough: instances may have been taken out while nothing was heard, and the agent would not know.
+    joined: bool,
 }
 
 /// All that is registered.
@@ -115,13 +118,14 @@ impl Registry {
         let mut registry = Registry { rules, ..Registry::default() };
         for (key, record) in records {
             registry.revision = registry.revision.max(record.revision());
-            if let Record::Instance(instance) = &record {
-                let until = Some(now.after(rules.lease));
-                let lease = Lease { session: 0, length: rules.lease, until };
-                registry.leases.insert(instance.owner.clone(), lease);
-            }
             registry.set(now, key, Some(record));
         }
+        for agent in registry.of_agent.keys() {
+            let length = registry.keys.lease(agent).unwrap_or(rules.lease);
+            let lease = Lease { session: 0, length, until: Some(now.after(length)), joined: false };
+            registry.leases.insert(agent.clone(), lease);
+        }
+        registry.held.clear();
         registry
     }
 
@@ -134,7 +138,8 @@ impl Registry {
 
     fn carry_out(&mut self, now: Moment, command: Command, out: &mut Outcome) -> Result<Done, Refused> {
         match command {
-            Command::Beat { owner, lease } => self.heard(now, &owner, lease, out).map(|()| Done::Unchanged),
+            Command::Join { owner, lease } => self.join(now, &owner, lease, out).map(|()| Done::Unchanged),
+            Command::Beat { owner } => self.beat(now, &owner, out),
             Command::Register { owner, instance } => {
                 self.heard(now, &owner, None, out)?;
                 self.register(now, &owner.agent, instance, out)
@@ -149,7 +154,7 @@ impl Registry {
                 Ok(Done::Changed)
             }
             Command::List { owner, instances } => {
-                self.heard(now, &owner, None, out)?;
+                self.join(now, &owner, None, out)?;
                 Ok(self.list(now, &owner.agent, instances, out))
             }
             Command::Leave { owner } => {
@@ -175,6 +180,33 @@ impl Registry {
         }
     }
 
+    /// An agent says that it is there, and will say what it runs, or does so now.
+    fn join(
+        &mut self,
+        now: Moment,
+        owner: &Owner,
+        length: Option<Duration>,
+        out: &mut Outcome,
+    ) -> Result<(), Refused> {
+        self.heard(now, owner, length, out)?;
+        if let Some(lease) = self.leases.get_mut(&owner.agent) {
+            lease.joined = true;
+        }
+        Ok(())
+    }
+
+    /// An agent goes on. One that was taken for dead meanwhile has to say again what it runs.
+    fn beat(&mut self, now: Moment, owner: &Owner, out: &mut Outcome) -> Result<Done, Refused> {
+        let known = self.leases.get(&owner.agent);
+        let goes_on = |lease: &&Lease| {
+            lease.session > owner.session || lease.joined && lease.session == owner.session && lease.until.is_some()
+        };
+        if known.filter(goes_on).is_none() {
+            return Err(Refused::NotJoined(owner.agent.clone()));
+        }
+        self.heard(now, owner, None, out).map(|()| Done::Unchanged)
+    }
+
     /// An agent spoke: its lease begins anew, and those of its instances that were held because of its silence are
     /// in good standing again.
     fn heard(
@@ -192,7 +224,9 @@ impl Registry {
         let (least, most) = LEASE_BOUNDS;
         let length =
             length.or(known.map(|lease| lease.length)).unwrap_or(self.rules.lease).clamp(least, most);
-        let lease = Lease { session: owner.session, length, until: Some(now.after(length)) };
+        let goes_on = |lease: &Lease| lease.joined && lease.session == owner.session && !had_lapsed;
+        let joined = known.is_some_and(goes_on);
+        let lease = Lease { session: owner.session, length, until: Some(now.after(length)), joined };
         self.leases.insert(owner.agent.clone(), lease);
         self.keys.heard(&owner.agent);
         if had_lapsed {

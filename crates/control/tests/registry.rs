@@ -71,7 +71,7 @@ fn registration(what: What) -> Registration {
 
 fn command(step: &Step) -> Option<Command> {
     Some(match step {
-        Step::Beat(agent) => Command::Beat { owner: owner(*agent), lease: None },
+        Step::Beat(agent) => Command::Beat { owner: owner(*agent) },
         Step::Register(agent, what) => {
             Command::Register { owner: owner(*agent), instance: registration(*what) }
         }
@@ -100,12 +100,15 @@ struct Naive {
     buried: BTreeMap<u8, u8>,
     /// Until when each agent's lease lasts; one that is over stays until its instances are gone.
     leases: BTreeMap<u8, u64>,
+    /// Who listed all that it runs, and has not been dead since.
+    joined: BTreeSet<u8>,
     lost: Vec<(u8, u64)>,
 }
 
 impl Naive {
     fn on(&mut self, step: &Step) {
         match step {
+            Step::Beat(agent) if !self.alive(*agent) || !self.joined.contains(agent) => {}
             Step::Beat(agent) => self.heard(*agent),
             Step::Register(agent, what) => {
                 self.heard(*agent);
@@ -119,6 +122,7 @@ impl Naive {
             }
             Step::List(agent, all) => {
                 self.heard(*agent);
+                self.joined.insert(*agent);
                 all.iter().for_each(|what| self.register(*agent, *what));
                 let listed: Vec<u8> = all.iter().map(|what| what.name).collect();
                 self.miss(|known| known.agent == *agent && !listed.contains(&known.what.name));
@@ -128,6 +132,7 @@ impl Naive {
                 let mine: Vec<u8> = mine.map(|known| known.what.name).collect();
                 mine.into_iter().for_each(|name| self.bury(name));
                 self.leases.remove(agent);
+                self.joined.remove(agent);
             }
             Step::Pass(time) => self.now += time,
         }
@@ -140,6 +145,9 @@ impl Naive {
     fn heard(&mut self, agent: u8) {
         if self.leases.contains_key(&agent) && !self.alive(agent) {
             self.all.iter_mut().filter(|known| known.agent == agent).for_each(|known| known.held = None);
+        }
+        if !self.alive(agent) {
+            self.joined.remove(&agent);
         }
         self.leases.insert(agent, self.now + LEASE);
     }

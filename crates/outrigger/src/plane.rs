@@ -163,6 +163,7 @@ impl Own {
 fn error(why: Failed) -> PlaneError {
     match why {
         Failed::Refused(Refused::Stale { known, .. }) => PlaneError::Stale { known: Some(known) },
+        Failed::Refused(why @ Refused::NotJoined(_)) => PlaneError::NotJoined(why.to_string()),
         Failed::Refused(why) => PlaneError::Refused { word: why.word().into(), text: why.to_string() },
         Failed::Store(_) | Failed::Closed => PlaneError::Away(why.to_string()),
     }
@@ -171,7 +172,7 @@ fn error(why: Failed) -> PlaneError {
 impl Plane for Own {
     fn join(&self) -> Answer<'_, Joined> {
         Box::pin(async move {
-            self.ask(Command::Beat { owner: self.owner.clone(), lease: None }).await?;
+            self.ask(Command::Join { owner: self.owner.clone(), lease: None }).await?;
             Ok(Joined {
                 delivery: self.delivery,
                 environment: self.environment.clone(),
@@ -202,7 +203,7 @@ impl Plane for Own {
     }
 
     fn beat(&self) -> Answer<'_, ()> {
-        let command = Command::Beat { owner: self.owner.clone(), lease: None };
+        let command = Command::Beat { owner: self.owner.clone() };
         Box::pin(async move { self.ask(command).await.map(|_| ()) })
     }
 

@@ -7,6 +7,7 @@ use model::{AgentName, ServiceName, Settings};
 use prost::Message;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What is kept of an instance, beside its name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,6 +68,8 @@ pub struct Credential {
     pub services: BTreeSet<ServiceName>,
     /// Whether nobody of this name comes back: this goes when the agent leaves, or was silent for long.
     pub passing: bool,
+    /// How long it may be silent before it is taken for dead; none: as the control plane has it.
+    pub lease: Option<Duration>,
     /// The change that wrote this.
     pub revision: u64,
 }
@@ -161,9 +164,10 @@ impl Token {
 impl Credential {
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let Credential { hash, services, passing, revision } = self;
+        let Credential { hash, services, passing, lease, revision } = self;
         let (hash, services, passing) = (hash.to_vec(), texts(services), *passing);
-        raw::CredentialRecord { hash, services, revision: *revision, passing }.encode_to_vec()
+        let lease = lease.map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
+        raw::CredentialRecord { hash, services, revision: *revision, passing, lease }.encode_to_vec()
     }
 
     /// Reads what [`Credential::encode`] wrote.
@@ -174,7 +178,8 @@ impl Credential {
         let record = raw::CredentialRecord::decode(bytes)?;
         let services = names(&record.services)?;
         let (passing, revision) = (record.passing, record.revision);
-        Ok(Credential { hash: hash(&record.hash)?, services, passing, revision })
+        let lease = record.lease.map(Duration::from_millis);
+        Ok(Credential { hash: hash(&record.hash)?, services, passing, lease, revision })
     }
 }
 
@@ -212,9 +217,9 @@ mod tests {
             let service = Service { settings, author: "ada".into(), revision: 1 };
             assert_eq!(Service::decode(&service.encode()), Ok(service));
         }
-        for passing in [false, true] {
+        for (passing, lease) in [(false, None), (true, Some(Duration::from_secs(60)))] {
             let services = BTreeSet::from([ServiceName::new("listing").unwrap()]);
-            let known = Credential { hash: [9; 32], services, passing, revision: 2 };
+            let known = Credential { hash: [9; 32], services, passing, lease, revision: 2 };
             assert_eq!(Credential::decode(&known.encode()), Ok(known));
         }
         assert!(Instance::decode(&[]).is_err() && Service::decode(b"\xff").is_err());

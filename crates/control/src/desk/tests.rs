@@ -58,7 +58,7 @@ fn register(number: u16) -> Command {
 }
 
 fn beat() -> Command {
-    Command::Beat { owner: Owner { agent: AgentName::new("a").unwrap(), session: 1 }, lease: None }
+    Command::Beat { owner: Owner { agent: AgentName::new("a").unwrap(), session: 1 } }
 }
 
 #[tokio::test]
@@ -67,6 +67,8 @@ async fn what_cannot_be_kept_is_refused_and_taken_back() {
     let (tell, heard) = mpsc::channel();
     let (desk, worker) = Desk::open(store.clone(), Rules::default(), Ear(tell), Clock::start()).unwrap();
     assert_eq!(heard.recv().unwrap(), (0, vec![]));
+    let owner = Owner { agent: AgentName::new("a").unwrap(), session: 1 };
+    desk.ask(Command::Join { owner, lease: None }).await.unwrap();
     assert_eq!(desk.ask(register(1)).await, Ok(Done::Changed));
     assert_eq!(heard.recv().unwrap(), (2, vec!["instance-registered"]));
     store.full.store(true, Ordering::SeqCst);
@@ -141,7 +143,7 @@ async fn time_goes_on_without_the_store() {
     let (desk, worker) = Desk::open(store.clone(), rules, Ear(tell), Clock::start()).unwrap();
     let owner = Owner { agent: AgentName::new("a").unwrap(), session: 1 };
     let lease = Some(Duration::from_millis(1));
-    desk.ask(Command::Beat { owner, lease }).await.unwrap();
+    desk.ask(Command::Join { owner, lease }).await.unwrap();
     desk.ask(register(1)).await.unwrap();
     store.full.store(true, Ordering::SeqCst);
     let words: Vec<&str> = heard.iter().flat_map(|(_, words)| words).take(4).collect();

@@ -32,7 +32,7 @@ pub(super) async fn carry_out(
         Op::List => list(plane, agent, services, request).await,
         Op::Beat => {
             let owner = Owner { agent, session: body::<Word>(request)?.session };
-            plane.ask(Command::Beat { owner, lease: None }).await?;
+            plane.ask(Command::Beat { owner }).await?;
             Ok(heard())
         }
         Op::Leave => {
@@ -170,7 +170,7 @@ async fn declare(
         return Err(bad(mistakes.join("\n")));
     }
     // An earlier run has nothing to say any more.
-    plane.ask(Command::Beat { owner: Owner { agent, session }, lease: None }).await?;
+    plane.ask(Command::Beat { owner: Owner { agent, session } }).await?;
     plane.desk().ask_all(commands).await.map_err(|why| failed(&why))?;
     Ok(heard())
 }

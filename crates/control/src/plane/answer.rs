@@ -212,6 +212,7 @@ pub(super) fn failed(why: &Failed) -> Response {
 const fn status(refused: &Refused) -> u16 {
     match refused {
         Refused::NotTheAgent(_)
+        | Refused::NotJoined(_)
         | Refused::UnknownToken
         | Refused::ExpiredToken(_)
         | Refused::SpentToken(_) => 401,

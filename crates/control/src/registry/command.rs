@@ -17,12 +17,17 @@ pub struct Owner {
 /// What somebody asks of the registry.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Command {
-    /// An agent is there. Every other word of an agent says so too.
-    Beat {
+    /// An agent of the control plane's own process is there, and goes on from a whole lease.
+    Join {
         /// Who.
         owner: Owner,
         /// How long the lease is to last; none: as the rules say.
         lease: Option<Duration>,
+    },
+    /// An agent is there still. Every other word of an agent says so too.
+    Beat {
+        /// Who.
+        owner: Owner,
     },
     /// An instance is to be called from now on.
     Register {
@@ -99,6 +104,9 @@ pub enum Refused {
     /// A later run of the same agent has spoken.
     #[error("a later run of agent {0} has taken over: stop this one, or give it a name of its own")]
     Superseded(AgentName),
+    /// A heartbeat of an agent that was taken for dead, or is not known: what it runs may have been taken out.
+    #[error("agent {0} was silent for longer than its lease, or has not joined: join, and list all instances")]
+    NotJoined(AgentName),
     /// Another agent, which is alive, answers for an instance of this name.
     #[error("agent {by} runs an instance {name} already: give this one another name")]
     NameTaken {
@@ -155,6 +163,7 @@ impl Refused {
     pub const fn word(&self) -> &'static str {
         match self {
             Refused::Superseded(_) => "superseded",
+            Refused::NotJoined(_) => "not-joined",
             Refused::NameTaken { .. } => "name-taken",
             Refused::Stale { .. } => "stale",
             Refused::BadAddress(_) => "bad-address",

@@ -6,7 +6,7 @@
 //!
 //! The one time that is ever written is when a token expires, by the clock on the wall: it has to hold over a restart.
 
-use super::{Done, Event, Key, Outcome, Owner, Record, Refused, Registry};
+use super::{Done, Event, Key, LEASE_BOUNDS, Outcome, Owner, Record, Refused, Registry};
 use model::{AgentName, Moment, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -102,6 +102,11 @@ impl Keys {
         self.credentials.remove(agent)
     }
 
+    /// The lease that the agent asked for when it joined.
+    pub(super) fn lease(&self, agent: &AgentName) -> Option<Duration> {
+        self.credentials.get(agent)?.lease
+    }
+
     /// When the next absence has lasted too long.
     pub(super) fn next_wakeup(&self) -> Option<Moment> {
         self.absent.values().copied().min()
@@ -179,21 +184,27 @@ impl Registry {
         out: &mut Outcome,
     ) -> Result<Done, Refused> {
         let Admission { owner, lease, shown, passing, wall } = admission;
+        let lease = lease.map(|lease| lease.clamp(LEASE_BOUNDS.0, LEASE_BOUNDS.1));
         let owner = &owner;
         match shown {
             Shown::Credential(hash) => {
-                self.identify(&owner.agent, &hash)?;
-                self.heard(now, owner, lease, out)?;
+                let mut known = self.identify(&owner.agent, &hash)?.clone();
+                self.join(now, owner, Some(lease.unwrap_or(self.rules.lease)), out)?;
                 out.events.push(Event::Joined { agent: owner.agent.clone(), with: None });
-                Ok(Done::Unchanged)
+                if known.lease == lease {
+                    return Ok(Done::Unchanged);
+                }
+                known.lease = lease;
+                self.write(now, Key::Credential(owner.agent.clone()), Some(Record::Credential(known)), out);
+                Ok(Done::Changed)
             }
             Shown::Token { id, hash, credential } => {
                 let token = self.good_token(wall, owner, &id, &hash)?;
                 self.make_room(now, &owner.agent, out)?;
-                self.heard(now, owner, lease, out)?;
+                self.join(now, owner, Some(lease.unwrap_or(self.rules.lease)), out)?;
                 let services = token.services.clone();
                 self.write(now, Key::Token(id.clone()), Some(Record::Token(token)), out);
-                let kept = Credential { hash: credential, services, passing, revision: 0 };
+                let kept = Credential { hash: credential, services, passing, lease, revision: 0 };
                 self.write(now, Key::Credential(owner.agent.clone()), Some(Record::Credential(kept)), out);
                 self.keys.fresh.insert(owner.agent.clone(), (owner.session, id.clone(), credential));
                 out.events.push(Event::Joined { agent: owner.agent.clone(), with: Some(id) });

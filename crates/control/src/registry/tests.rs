@@ -34,9 +34,13 @@ fn register(registry: &mut Registry, now: u64, agent: &str, what: Registration) 
 }
 
 fn beat(registry: &mut Registry, now: u64, agent: &str) -> Outcome {
-    let (done, outcome) = registry.on(ms(now), Command::Beat { owner: owner(agent), lease: None });
+    let (done, outcome) = registry.on(ms(now), Command::Beat { owner: owner(agent) });
     assert_eq!(done, Ok(Done::Unchanged));
     outcome
+}
+
+fn join(registry: &mut Registry, now: u64, agent: &str) -> Outcome {
+    registry.on(ms(now), Command::Join { owner: owner(agent), lease: None }).1
 }
 
 fn members(registry: &Registry, of: &str) -> Vec<String> {
@@ -50,6 +54,7 @@ fn words(outcome: &Outcome) -> Vec<&'static str> {
 #[test]
 fn a_heartbeat_writes_nothing_and_keeps_all_instances_of_its_agent() {
     let mut registry = Registry::default();
+    join(&mut registry, 0, "a");
     for number in 1..=3 {
         register(&mut registry, 0, "a", instance("shop", number, 1)).unwrap();
     }
@@ -65,6 +70,7 @@ fn a_heartbeat_writes_nothing_and_keeps_all_instances_of_its_agent() {
 fn a_silent_agent_loses_its_instances_when_its_lease_is_over() {
     let mut registry = Registry::default();
     register(&mut registry, 0, "a", instance("shop", 1, 1)).unwrap();
+    join(&mut registry, 0, "b");
     register(&mut registry, 0, "b", instance("shop", 2, 1)).unwrap();
     beat(&mut registry, 9_000, "b");
     assert_eq!(registry.tick(ms(9_999)), Outcome::default());
@@ -89,7 +95,7 @@ fn a_collapse_is_held_for_the_grace_and_says_so() {
     assert!(first.changes.is_empty());
     assert_eq!(registry.instances().filter(|(_, held)| *held).count(), 3);
     // One comes back and is in good standing.
-    assert_eq!(words(&beat(&mut registry, 20_000, "b")), ["instance-restored"]);
+    assert_eq!(words(&join(&mut registry, 20_000, "b")), ["instance-restored"]);
     beat(&mut registry, 29_000, "b");
     beat(&mut registry, 38_000, "b");
     assert_eq!(registry.next_wakeup(), Some(ms(40_000)));
@@ -260,8 +266,51 @@ fn after_a_restart_everybody_has_a_whole_lease() {
     let mut registry = Registry::load(Rules::default(), ms(500), records);
     assert_eq!(registry.revision(), before.revision());
     assert_eq!(registry.next_wakeup(), Some(ms(10_500)));
-    assert_eq!(words(&beat(&mut registry, 10_000, "a")), [""; 0]);
+    assert_eq!(words(&join(&mut registry, 10_000, "a")), [""; 0]);
     assert_eq!(registry.tick(ms(10_500)), Outcome::default());
+}
+
+#[test]
+fn whoever_was_taken_for_dead_is_told_so_by_its_next_heartbeat() {
+    let mut registry = Registry::default();
+    let not_joined = Err(Refused::NotJoined(owner("a").agent));
+    let beat = |registry: &mut Registry, now| registry.on(ms(now), Command::Beat { owner: owner("a") }).0;
+    assert_eq!(beat(&mut registry, 0), not_joined);
+    join(&mut registry, 0, "a");
+    join(&mut registry, 0, "b");
+    for number in 1..=3 {
+        let agent = if number < 3 { "b" } else { "a" };
+        register(&mut registry, 0, agent, instance("shop", number, 1)).unwrap();
+    }
+    self::beat(&mut registry, 9_000, "b");
+    assert_eq!(words(&registry.tick(ms(10_000))), ["lease-lapsed", "instance-lost"]);
+    // It was paused and has nothing left here, though it believes so.
+    assert_eq!(beat(&mut registry, 10_001), not_joined);
+    // One instance that it registers anew is not all that it runs.
+    register(&mut registry, 10_002, "a", instance("shop", 4, 1)).unwrap();
+    assert_eq!(beat(&mut registry, 10_003), not_joined);
+    let instances = vec![instance("shop", 3, 1), instance("shop", 4, 1)];
+    let list = Command::List { owner: owner("a"), instances };
+    assert_eq!(registry.on(ms(10_004), list).0, Ok(Done::Listed(vec![])));
+    assert_eq!(beat(&mut registry, 10_005), Ok(Done::Unchanged));
+    // A run that has not joined goes on for none that has.
+    let next = Owner { session: 2, ..owner("a") };
+    assert_eq!(registry.on(ms(10_006), Command::Beat { owner: next.clone() }).0, not_joined);
+    let elsewhere = Command::Register { owner: next, instance: instance("shop", 5, 1) };
+    registry.on(ms(10_007), elsewhere).0.unwrap();
+    assert_eq!(beat(&mut registry, 10_008), Err(Refused::Superseded(owner("a").agent)));
+}
+
+#[test]
+fn after_a_restart_a_heartbeat_is_not_enough() {
+    let mut before = Registry::default();
+    register(&mut before, 0, "a", instance("shop", 1, 1)).unwrap();
+    let key = Key::Instance(name("shop-1"));
+    let records = [(key.clone(), before.record(&key).unwrap())];
+    let mut registry = Registry::load(Rules::default(), ms(500), records);
+    let said = registry.on(ms(501), Command::Beat { owner: owner("a") }).0;
+    assert_eq!(said, Err(Refused::NotJoined(owner("a").agent)));
+    assert_eq!(registry.instances().filter(|(_, held)| *held).count(), 0);
 }
 
 #[test]
@@ -269,7 +318,7 @@ fn leases_are_bounded_whatever_is_asked_for() {
     let mut registry = Registry::default();
     for (asked, given) in [(1, 1000), (7000, 7000), (u64::MAX, 300_000)] {
         let lease = Some(Duration::from_millis(asked));
-        registry.on(ms(0), Command::Beat { owner: owner("a"), lease }).0.unwrap();
+        registry.on(ms(0), Command::Join { owner: owner("a"), lease }).0.unwrap();
         assert_eq!(registry.next_wakeup(), Some(ms(given)));
     }
 }

@@ -87,7 +87,7 @@ fn a_living_agent_cannot_be_taken_over_with_a_token_and_a_silent_one_can() {
     let mut registry = registry();
     mint(&mut registry, "t", token(None, None));
     ask(&mut registry, 0, join("node", 1, TOKEN, [7; 32])).unwrap();
-    ask(&mut registry, 1, Command::Beat { owner: owner("node", 1), lease: None }).unwrap();
+    ask(&mut registry, 1, Command::Beat { owner: owner("node", 1) }).unwrap();
     let taken = ask(&mut registry, 9_000, join("node", 2, TOKEN, [8; 32]));
     assert_eq!(taken, Err(Refused::AgentTaken(owner("node", 1).agent)));
     registry.tick(Moment::from_millis(10_001));
@@ -104,7 +104,7 @@ fn whoever_did_not_hear_the_answer_joins_again_without_another_use() {
     assert!(registry.identify(&owner("node", 1).agent, &[8; 32]).is_ok());
     assert!(ask(&mut registry, 1, join("node", 2, TOKEN, [9; 32])).is_err(), "another run");
     // It has spoken, so it has heard: whoever comes with the token now is somebody else.
-    ask(&mut registry, 2, Command::Beat { owner: owner("node", 1), lease: None }).unwrap();
+    ask(&mut registry, 2, Command::Beat { owner: owner("node", 1) }).unwrap();
     assert!(ask(&mut registry, 3, join("node", 1, TOKEN, [9; 32])).is_err());
 }
 
@@ -161,7 +161,7 @@ fn a_passing_agent_that_says_nothing_is_forgotten_after_a_day_also_over_a_restar
     let day = 24 * 3_600_000;
     // Its lease lapses after ten seconds; it is heard of again, and then never again.
     registry.tick(Moment::from_millis(10_000));
-    ask(&mut registry, day, Command::Beat { owner: owner("passing", 1), lease: None }).unwrap();
+    ask(&mut registry, day, rejoin("passing", 1, [7; 32])).unwrap();
     registry.tick(Moment::from_millis(day + 10_000));
     assert_eq!(known(&registry), ["node", "passing"]);
     assert_eq!(registry.next_wakeup(), Some(Moment::from_millis(2 * day + 10_000)));
@@ -173,6 +173,39 @@ fn a_passing_agent_that_says_nothing_is_forgotten_after_a_day_also_over_a_restar
     assert_eq!(known(&again), ["node", "passing"]);
     again.tick(Moment::from_millis(day));
     assert_eq!(known(&again), ["node"]);
+}
+
+#[test]
+fn a_lease_that_was_asked_for_holds_over_a_restart() {
+    let mut registry = registry();
+    mint(&mut registry, "t", token(None, None));
+    let asked = |command, lease| match command {
+        Command::Admit(admission) => Command::Admit(Admission { lease, ..admission }),
+        other => other,
+    };
+    let minute = Some(Duration::from_secs(60));
+    let mut kept = BTreeMap::new();
+    let mut say = |registry: &mut Registry, command| {
+        let (done, outcome) = registry.on(Moment::ZERO, command);
+        kept.extend(outcome.changes.into_iter().map(|change| (change.key, change.after)));
+        let records = kept.clone().into_iter().filter_map(|(key, record)| Some((key, record?)));
+        let again = Registry::load(Rules::default(), Moment::ZERO, records);
+        (done, again.next_wakeup().map(|at| at.as_nanos() / 1_000_000_000))
+    };
+    let joined = asked(join("node", 1, TOKEN, [7; 32]), minute);
+    assert_eq!(say(&mut registry, joined).0, Ok(Done::Changed));
+    let instance = model::Registration {
+        name: model::InstanceName::new("offers-1").unwrap(),
+        service: ServiceName::new("offers").unwrap(),
+        address: ([10, 0, 0, 1], 80).into(),
+        incarnation: 1,
+    };
+    let register = Command::Register { owner: owner("node", 1), instance };
+    assert_eq!(say(&mut registry, register), (Ok(Done::Changed), Some(60)));
+    let again = asked(rejoin("node", 2, [7; 32]), minute);
+    assert_eq!(say(&mut registry, again), (Ok(Done::Unchanged), Some(60)), "nothing new, nothing written");
+    let usual = rejoin("node", 3, [7; 32]);
+    assert_eq!(say(&mut registry, usual), (Ok(Done::Changed), Some(10)));
 }
 
 #[test]
