@@ -10,7 +10,9 @@
 //!   etcd-io/etcd#11886.)
 //! * **What an owner says goodbye to is gone at once.** What merely falls silent, or is missing from a list, is
 //!   *damped*: see below. A tombstone keeps a late message from bringing back what was taken out.
-//! * **One address, one instance.** Whoever registers an address later has it; the other one is a ghost.
+//! * **One address, one instance.** Whoever registers an address later has it, and the other one is a ghost: where
+//!   both are of the same agent, or nobody answers for the other one any more. What a living agent runs nobody else takes
+//!   out.
 //!
 //! Damping, with numbers: of ten instances four fall silent, then six answer: the four leave at once, since losing
 //! machines is usual. Of ten instances six fall silent within the grace of 30 s: more than half would be gone, which
@@ -199,7 +201,8 @@ impl Registry {
     fn beat(&mut self, now: Moment, owner: &Owner, out: &mut Outcome) -> Result<Done, Refused> {
         let known = self.leases.get(&owner.agent);
         let goes_on = |lease: &&Lease| {
-            lease.session > owner.session || lease.joined && lease.session == owner.session && lease.until.is_some()
+            lease.session > owner.session
+                || lease.joined && lease.session == owner.session && lease.until.is_some()
         };
         if known.filter(goes_on).is_none() {
             return Err(Refused::NotJoined(owner.agent.clone()));
@@ -266,6 +269,10 @@ impl Registry {
             }
         }
         if let Some(ghost) = self.at.get(&address).filter(|ghost| **ghost != name).cloned() {
+            let by = self.members.get(&ghost).map(|known| &known.owner);
+            if let Some(by) = by.filter(|by| *by != agent && self.is_alive(by)).cloned() {
+                return Err(Refused::AddressTaken { name, address, held: ghost, by });
+            }
             out.events.push(Event::AddressReused { ghost: ghost.clone(), by: name.clone(), address });
             self.bury(now, &ghost, out);
         }

@@ -161,6 +161,9 @@ impl Naive {
             return;
         }
         let ghost = self.all.iter().find(|k| k.what.port == what.port && k.what.name != what.name);
+        if ghost.is_some_and(|ghost| ghost.agent != agent && self.alive(ghost.agent)) {
+            return;
+        }
         if let Some(ghost) = ghost.map(|ghost| ghost.what.name) {
             self.bury(ghost);
         }

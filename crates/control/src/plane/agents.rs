@@ -15,6 +15,9 @@ use net::clock::unix_millis;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// So many milliseconds an agent's clock may be ahead of ours: a day.
+const AHEAD: u64 = 24 * 3_600_000;
+
 type Services = BTreeSet<ServiceName>;
 
 pub(super) async fn carry_out(
@@ -96,6 +99,7 @@ async fn register(
     let instance = registration(listed)?;
     let service = instance.service.clone();
     permitted(services, &service)?;
+    plausible(&instance).map_err(|why| failed(&why.into()))?;
     plane.ask(Command::Register { owner: Owner { agent, session }, instance }).await?;
     let within = Query::parse(&request.query).wait;
     Ok(settled(plane.is_known(&service, &name, within).await))
@@ -128,6 +132,7 @@ async fn list(plane: &Plane, agent: AgentName, services: &Services, request: &Re
     let instances: Vec<Registration> = instances.into_iter().map(registration).collect::<Answer<_>>()?;
     let may = |instance: &Registration| permitted(services, &instance.service).is_ok();
     let (mine, others): (Vec<_>, Vec<_>) = instances.into_iter().partition(may);
+    let (mine, odd): (Vec<_>, Vec<_>) = mine.into_iter().partition(|instance| plausible(instance).is_ok());
     let done = plane.ask(Command::List { owner: Owner { agent, session }, instances: mine }).await?;
     let other = |instance: &Registration| RefusedInstance {
         name: instance.name.to_string(),
@@ -135,12 +140,14 @@ async fn list(plane: &Plane, agent: AgentName, services: &Services, request: &Re
         text: not_permitted(&instance.service),
     };
     let mut refused: Vec<RefusedInstance> = others.iter().map(other).collect();
+    let no = |name: &InstanceName, why: &Refused| RefusedInstance {
+        name: name.to_string(),
+        problem: why.word().into(),
+        text: why.to_string(),
+    };
+    refused.extend(odd.iter().filter_map(|it| Some(no(&it.name, &plausible(it).err()?))));
     if let Done::Listed(of_registry) = done {
-        refused.extend(of_registry.into_iter().map(|(name, why)| RefusedInstance {
-            name: name.to_string(),
-            problem: why.word().into(),
-            text: why.to_string(),
-        }));
+        refused.extend(of_registry.iter().map(|(name, why)| no(name, why)));
     }
     Ok(Response::json(200, encode(&Listed { version: VERSION, refused })))
 }
@@ -173,6 +180,15 @@ async fn declare(
     plane.ask(Command::Beat { owner: Owner { agent, session } }).await?;
     plane.desk().ask_all(commands).await.map_err(|why| failed(&why))?;
     Ok(heard())
+}
+
+/// Whether the instance's number may be that of a process of today.
+fn plausible(instance: &Registration) -> Result<(), Refused> {
+    let Registration { name, incarnation, .. } = instance;
+    if *incarnation > unix_millis().saturating_add(AHEAD) {
+        return Err(Refused::BadIncarnation { name: name.clone(), incarnation: *incarnation });
+    }
+    Ok(())
 }
 
 fn registration(listed: ListedInstance) -> Answer<Registration> {

@@ -2,6 +2,7 @@
 
 use super::keys::{self, Admission, Token};
 use model::{AgentName, InstanceName, Registration, ServiceName, Settings};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +106,9 @@ pub enum Refused {
     #[error("a later run of agent {0} has taken over: stop this one, or give it a name of its own")]
     Superseded(AgentName),
     /// A heartbeat of an agent that was taken for dead, or is not known: what it runs may have been taken out.
-    #[error("agent {0} was silent for longer than its lease, or has not joined: join, and list all instances")]
+    #[error(
+        "agent {0} was silent for longer than its lease, or has not joined: join, and list all instances"
+    )]
     NotJoined(AgentName),
     /// Another agent, which is alive, answers for an instance of this name.
     #[error("agent {by} runs an instance {name} already: give this one another name")]
@@ -114,6 +117,31 @@ pub enum Refused {
         name: InstanceName,
         /// Who answers for it.
         by: AgentName,
+    },
+    /// Another agent, which is alive, answers for an instance at this address.
+    #[error(
+        "agent {by} runs instance {held} at {address}, which {name} cannot have therefore: give it an address of its own"
+    )]
+    AddressTaken {
+        /// The instance that cannot have it.
+        name: InstanceName,
+        /// The address.
+        address: SocketAddr,
+        /// The instance that has it.
+        held: InstanceName,
+        /// Who answers for that.
+        by: AgentName,
+    },
+    /// A number that no process of today has: whoever had it would keep the name from everybody else for long.
+    #[error(
+        "the incarnation of {name}, {incarnation}, lies more than a day ahead of the control plane's clock: is the \
+             agent's clock right? It is the start of the process in milliseconds since 1970"
+    )]
+    BadIncarnation {
+        /// The instance.
+        name: InstanceName,
+        /// What it said.
+        incarnation: u64,
     },
     /// A later process of this name is registered, or was taken out.
     #[error("a later process of instance {name} was known ({known}): register with a higher incarnation")]
@@ -165,6 +193,8 @@ impl Refused {
             Refused::Superseded(_) => "superseded",
             Refused::NotJoined(_) => "not-joined",
             Refused::NameTaken { .. } => "name-taken",
+            Refused::AddressTaken { .. } => "address-taken",
+            Refused::BadIncarnation { .. } => "bad-incarnation",
             Refused::Stale { .. } => "stale",
             Refused::BadAddress(_) => "bad-address",
             Refused::NoInstance(_) => "no-instance",

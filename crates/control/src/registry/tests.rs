@@ -174,7 +174,7 @@ fn an_address_belongs_to_whoever_registered_it_last() {
     register(&mut registry, 0, "a", instance("shop", 1, 1)).unwrap();
     let mut other = instance("search", 9, 1);
     other.address = instance("shop", 1, 1).address;
-    let (done, outcome) = registry.on(ms(1), Command::Register { owner: owner("b"), instance: other });
+    let (done, outcome) = registry.on(ms(1), Command::Register { owner: owner("a"), instance: other });
     assert_eq!(done, Ok(Done::Changed));
     assert_eq!(words(&outcome), ["address-reused", "instance-deregistered", "instance-registered"]);
     assert_eq!((members(&registry, "shop").len(), members(&registry, "search").len()), (0, 1));
@@ -184,6 +184,24 @@ fn an_address_belongs_to_whoever_registered_it_last() {
         Err(Refused::Stale { name: name("shop-1"), known: 1 }),
         "they do not oust each other for ever"
     );
+}
+
+#[test]
+fn the_address_of_a_living_agents_instance_is_nobody_elses() {
+    let mut registry = Registry::default();
+    register(&mut registry, 0, "a", instance("shop", 1, 1)).unwrap();
+    let mut other = instance("search", 9, 1);
+    other.address = instance("shop", 1, 1).address;
+    let (address, held, by) = (other.address, name("shop-1"), owner("a").agent);
+    let taken = Refused::AddressTaken { name: name("search-9"), address, held, by };
+    assert_eq!(register(&mut registry, 1, "b", other.clone()), Err(taken.clone()));
+    let list = Command::List { owner: owner("b"), instances: vec![other.clone()] };
+    assert_eq!(registry.on(ms(2), list).0, Ok(Done::Listed(vec![(name("search-9"), taken)])));
+    assert_eq!(members(&registry, "shop"), ["shop-1"]);
+    registry.tick(ms(10_000));
+    let (done, outcome) = registry.on(ms(10_001), Command::Register { owner: owner("b"), instance: other });
+    assert_eq!(done, Ok(Done::Changed));
+    assert_eq!(words(&outcome), ["address-reused", "instance-deregistered", "instance-registered"]);
 }
 
 #[test]

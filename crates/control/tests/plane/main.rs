@@ -87,6 +87,17 @@ fn what_is_refused_says_why_in_a_word_and_a_sentence() {
         .send(&ask::register("other", "offers-2", &registration(1, "offers", 9002), Duration::ZERO))
         .unwrap();
     assert_eq!(register("offers-2", &registration(7, "offers", 9003)).problem, "name-taken");
+    assert_eq!(register("offers-3", &registration(7, "offers", 9002)).problem, "address-taken");
+    let ahead = api::Registration { incarnation: u64::MAX, ..registration(7, "offers", 9004) };
+    assert_eq!(register("offers-4", &ahead).problem, "bad-incarnation");
+    let listed = api::ListedInstance {
+        name: "offers-4".into(),
+        service: "offers".into(),
+        address: "127.0.0.1:9004".into(),
+        incarnation: u64::MAX,
+    };
+    let answer = node.send(&ask::list("node", &api::List { session: 7, instances: vec![listed] })).unwrap();
+    assert_eq!(answer.refused[0].problem, "bad-incarnation");
     // An agent speaks for itself only.
     let foreign = problem(other.send(&ask::beat("node", 7)));
     assert_eq!(foreign.problem, "not-permitted");
