@@ -49,10 +49,11 @@ pub(crate) async fn ask(
     target: &str,
     within: Duration,
 ) -> io::Result<Answer> {
-    exchange((address, &address.to_string()), Request::bare(method, target), within).await
+    exchange((address, &address.to_string()), Request::bare(method, target), within, LONGEST_ANSWER).await
 }
 
-/// Sends `request` to whoever is at `to`, which goes by the name `host`, and reads the whole answer.
+/// Sends `request` to whoever is at `to`, which goes by the name `host`, and reads the whole answer, of `longest` bytes
+/// at most.
 ///
 /// # Errors
 /// As for [`ask`].
@@ -60,11 +61,12 @@ pub(crate) async fn exchange(
     (to, host): (impl ToSocketAddrs, &str),
     request: Request<'_>,
     within: Duration,
+    longest: usize,
 ) -> io::Result<Answer> {
     let exchange = async {
         let mut stream = send((to, host), request).await?;
         let mut bytes = Vec::new();
-        while !is_whole(&bytes) && bytes.len() < LONGEST_ANSWER {
+        while !is_whole(&bytes) && bytes.len() < longest {
             if stream.read_buf(&mut bytes).await? == 0 {
                 break;
             }
@@ -118,13 +120,13 @@ fn status(text: &str) -> Option<u16> {
 
 /// Whether head and announced body are there. An answer without a length ends with its connection.
 pub(crate) fn is_whole(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes);
-    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
+    // Asked after each piece of a long body, so only the head is looked at.
+    let head = String::from_utf8_lossy(&bytes[..end]);
     let lengths = head.lines().filter_map(|line| line.split_once(':')).filter_map(|(name, value)| {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
-    let head_length = bytes.windows(4).position(|w| w == b"\r\n\r\n").map_or(0, |at| at + 4);
-    lengths.into_iter().next().is_some_and(|length| bytes.len() - head_length >= length)
+    lengths.into_iter().next().is_some_and(|length| bytes.len() - (end + 4) >= length)
 }
 
 #[cfg(test)]

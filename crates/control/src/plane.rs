@@ -31,6 +31,8 @@ mod view;
 /// After a restart followers come back within this: they try every half second at the latest. Until then it is not
 /// known who has what.
 const COMING_BACK: Duration = Duration::from_secs(1);
+/// So many of those that are waited for are named.
+const NAMED: usize = 20;
 /// Files of the folder: what is known, and the token that is made unasked.
 const REGISTRY: &str = "registry.redb";
 const JOIN_TOKEN: &str = "join-token";
@@ -229,6 +231,14 @@ impl Plane {
         answer::answer(self, request).await
     }
 
+    /// Whether a long body is read of whoever sends `request`, which has none yet.
+    ///
+    /// # Errors
+    /// The answer that says why not.
+    pub async fn may_say_much(&self, request: &Request) -> Result<(), Response> {
+        answer::may_say_much(self, request).await
+    }
+
     /// Waits until everybody who follows this resource now has accepted it.
     pub async fn arrived(&self, kind: Kind, name: &str, within: Duration) -> Settled {
         let mut stopping = self.0.stopping.subscribe();
@@ -274,7 +284,7 @@ impl Plane {
             self.arrived(Kind::Service, service.as_str(), within),
             self.arrived(Kind::Endpoint, &endpoint, within),
         );
-        service.and(endpoint)
+        shortened(service.and(endpoint))
     }
 
     /// Waits until nobody has `instance` any more, which was taken out, of whatever service it was.
@@ -294,7 +304,7 @@ impl Plane {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             all = all.and(self.farewell(Kind::Endpoint, &name, left).await);
         }
-        all
+        shortened(all)
     }
 
     /// What happened, as asked; where that is waited for, no longer than until the control plane stops.
@@ -400,6 +410,18 @@ fn not_yet(waiting: &[Arc<str>]) -> Settled {
     Settled::NotYet { waiting: waiting.iter().map(ToString::to_string).collect() }
 }
 
+/// The same with the first few of those that are waited for, and how many others there are: thousands may follow a
+/// service, and all names would be read by nobody.
+fn shortened(settled: Settled) -> Settled {
+    let Settled::NotYet { mut waiting } = settled else { return settled };
+    let others = waiting.len().saturating_sub(NAMED);
+    if others > 0 {
+        waiting.truncate(NAMED);
+        waiting.push(format!("and {others} others"));
+    }
+    Settled::NotYet { waiting }
+}
+
 /// Makes the folder where there is none, for its owner only.
 fn make_folder(path: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::DirBuilderExt;
@@ -429,5 +451,22 @@ impl From<&Trouble> for Happening {
                 text: format!("the stream of {follower} was ended: {why}"),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_that_are_waited_for_the_first_are_named_and_the_others_counted() {
+        let names = |count: usize| (0..count).map(|at| format!("shop-{at}")).collect::<Vec<_>>();
+        let Settled::NotYet { waiting } = shortened(Settled::NotYet { waiting: names(2_500) }) else {
+            panic!("not yet is not everywhere")
+        };
+        assert_eq!((waiting.len(), waiting.last().map(String::as_str)), (21, Some("and 2480 others")));
+        let few = Settled::NotYet { waiting: names(20) };
+        assert_eq!(shortened(few.clone()), few);
+        assert_eq!(shortened(Settled::Everywhere), Settled::Everywhere);
     }
 }

@@ -55,6 +55,8 @@ pub fn run(
     delivery: TcpListener,
     ready: impl FnOnce(Ready),
 ) -> Result<(), RunError> {
+    // Every follower is a descriptor, and the usual soft limit is 1,024 of them.
+    net::limits::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let entered = runtime.enter();
     let mut signals = Signals::begin()?;
@@ -80,12 +82,16 @@ async fn serve(
     net::listen::lengthen(&api)?;
     let api = tokio::net::TcpListener::from_std(api)?;
     let hosts = if addresses.0.ip().is_loopback() { Hosts::Loopback } else { Hosts::Any };
-    let takes = Takes { body: BODY_AT_MOST, hosts };
+    let takes = Takes { body: BODY_AT_MOST, hosts, ..Takes::default() };
     let followed = plane.clone();
     let mut followers = tokio::spawn(async move { followed.serve_delivery(delivery).await });
-    let (asked, stopped) = (plane.clone(), plane.clone());
+    let (guard, asked, stopped) = (plane.clone(), plane.clone(), plane.clone());
+    let may = move |request| {
+        let plane = guard.clone();
+        async move { plane.may_say_much(&request).await }
+    };
     let answers =
-        net::admin::serve_until(api, takes, async move { stopped.stopped().await }, move |request| {
+        net::admin::serve_guarded(api, takes, async move { stopped.stopped().await }, may, move |request| {
             let plane = asked.clone();
             async move { answer(&plane, request).await }
         });

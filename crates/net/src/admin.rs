@@ -1,17 +1,23 @@
 //! A small HTTP server for administration on loopback: requests are few, so a library does it.
 
+use crate::strangers::{Stranger, Strangers};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// A body that is longer, in bytes, is read of those only who may say so much.
+const SMALL: u64 = 64 << 10;
 
 /// What a server of administration takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,12 +26,16 @@ pub struct Takes {
     pub body: usize,
     /// Which `Host` is answered.
     pub hosts: Hosts,
+    /// A body has to come within this.
+    pub within: Duration,
+    /// So many connections may be there whose first request has not come whole.
+    pub strangers: usize,
 }
 
 impl Default for Takes {
-    /// A megabyte, loopback only.
+    /// A megabyte within 10 s, which a head has too; a thousand strangers; loopback only.
     fn default() -> Takes {
-        Takes { body: 1 << 20, hosts: Hosts::Loopback }
+        Takes { body: 1 << 20, hosts: Hosts::Loopback, within: Duration::from_secs(10), strangers: 1_000 }
     }
 }
 
@@ -40,10 +50,12 @@ pub enum Hosts {
 }
 
 /// A request, read whole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// Whether somebody on this machine asks, and no page of a browser that was led here.
     pub local: bool,
+    /// Whether it comes from this machine, by whatever name we were asked for.
+    pub from_here: bool,
     /// What the request carries of `Authorization: Bearer …`. A secret: it is not to be shown.
     pub bearer: Option<Secret>,
     /// `GET`, `POST`, …
@@ -122,7 +134,25 @@ pub async fn serve_until<H, F>(
     H: Fn(Request) -> F + 'static,
     F: Future<Output = Response> + 'static,
 {
-    let handler = Rc::new(handler);
+    serve_guarded(listener, takes, stop, |_| std::future::ready(Ok(())), handler).await;
+}
+
+/// The same, where `may` is asked before a long body is read: it gets the request without it. Whoever may not say much
+/// gets its answer in place of the handler's.
+pub async fn serve_guarded<M, G, H, F>(
+    listener: TcpListener,
+    takes: Takes,
+    stop: impl Future<Output = ()>,
+    may: M,
+    handler: H,
+) where
+    M: Fn(Request) -> G + 'static,
+    G: Future<Output = Result<(), Response>> + 'static,
+    H: Fn(Request) -> F + 'static,
+    F: Future<Output = Response> + 'static,
+{
+    let desk = Rc::new((may, handler));
+    let strangers = Strangers::new(takes.strangers);
     let (stopping, told) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
@@ -130,9 +160,15 @@ pub async fn serve_until<H, F>(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let handler = handler.clone();
-                    let service = service_fn(move |request| answer(handler.clone(), takes, peer, request));
-                    connections.spawn_local(converse(stream, service, told.clone()));
+                    let stranger = Rc::new(strangers.enter());
+                    let number = stranger.number();
+                    let from_here = is_from_here(peer, stream.local_addr().ok());
+                    let desk = desk.clone();
+                    let service = service_fn(move |request| {
+                        answer(desk.clone(), takes, from_here, stranger.clone(), request)
+                    });
+                    let task = connections.spawn_local(converse(stream, service, told.clone()));
+                    strangers.serve(number, task);
                 }
                 // Out of descriptors or the like: the next accept would fail at once too.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
@@ -164,33 +200,55 @@ where
     let _ = connection.await;
 }
 
-async fn answer<H, F>(
-    handler: Rc<H>,
+/// Whether whoever is at `peer` is on this machine: at loopback, or at the very address that was asked.
+fn is_from_here(peer: SocketAddr, asked: Option<SocketAddr>) -> bool {
+    // A listener at [::] sees callers of IPv4 at mapped addresses.
+    let ip = peer.ip().to_canonical();
+    ip.is_loopback() || asked.is_some_and(|asked| asked.ip().to_canonical() == ip)
+}
+
+async fn answer<M, G, H, F>(
+    desk: Rc<(M, H)>,
     takes: Takes,
-    peer: SocketAddr,
+    from_here: bool,
+    stranger: Rc<Stranger>,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Full<Bytes>>, Infallible>
 where
+    M: Fn(Request) -> G,
+    G: Future<Output = Result<(), Response>>,
     H: Fn(Request) -> F,
     F: Future<Output = Response>,
 {
-    let response = match read(takes, peer, request).await {
-        Ok(request) => handler(request).await,
+    let read = read(takes, from_here, &desk.0, request).await;
+    // From here on it is our turn.
+    stranger.is_known();
+    let response = match read {
+        Ok(request) => desk.1(request).await,
         Err(refusal) => refusal,
     };
-    let built = hyper::Response::builder()
+    let mut built = hyper::Response::builder()
         .status(response.status)
         .header("content-type", response.content_type)
-        .header("cache-control", "no-store")
-        .body(Full::from(response.body));
+        .header("cache-control", "no-store");
+    // Who is not let in does not keep a connection either.
+    if matches!(response.status, 401 | 403 | 408 | 413) {
+        built = built.header("connection", "close");
+    }
+    let built = built.body(Full::from(response.body));
     Ok(built.unwrap_or_else(|_| hyper::Response::new(Full::default())))
 }
 
-async fn read(
+async fn read<M, G>(
     takes: Takes,
-    peer: SocketAddr,
+    from_here: bool,
+    may: &M,
     request: hyper::Request<Incoming>,
-) -> Result<Request, Response> {
+) -> Result<Request, Response>
+where
+    M: Fn(Request) -> G,
+    G: Future<Output = Result<(), Response>>,
+{
     let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
     if request.headers().contains_key("origin") {
         return Err(Response::text(403, "administration does not answer pages of a browser\n"));
@@ -199,18 +257,22 @@ async fn read(
     if takes.hosts == Hosts::Loopback && host != Host::Loopback {
         return Err(Response::text(403, "administration answers to loopback addresses only\n"));
     }
-    let local = peer.ip().is_loopback() && host != Host::Name;
+    let local = from_here && host != Host::Name;
     let bearer = header("authorization").and_then(bearer).map(|text| Secret(text.to_owned()));
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, takes.body).collect().await;
+    let path = head.uri.path().to_owned();
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    let request = Request { local, from_here, bearer, method: head.method, path, query, body: Bytes::new() };
+    if body.size_hint().upper().is_none_or(|announced| announced > SMALL) {
+        may(request.clone()).await?;
+    }
+    let body = timeout(takes.within, Limited::new(body, takes.body).collect()).await;
+    let body = body.map_err(|_| Response::text(408, "the body did not come in time\n"))?;
     let body = body.map_err(|why| match why.is::<LengthLimitError>() {
         true => too_large(takes.body),
         false => Response::text(400, "the body broke off\n"),
     })?;
-    let body = body.to_bytes();
-    let path = head.uri.path().to_owned();
-    let query = head.uri.query().unwrap_or_default().to_owned();
-    Ok(Request { local, bearer, method: head.method, path, query, body })
+    Ok(Request { body: body.to_bytes(), ..request })
 }
 
 /// The refusal of a body that is longer than `most` bytes, in the shape of the API's problems.
@@ -240,7 +302,7 @@ impl Host {
             _ => host,
         };
         let name = name.trim_start_matches('[').trim_end_matches(']');
-        match name.parse::<std::net::IpAddr>() {
+        match name.parse::<std::net::IpAddr>().map(|ip| ip.to_canonical()) {
             Ok(ip) if ip.is_loopback() => Host::Loopback,
             Ok(_) => Host::Address,
             Err(_) if name == "localhost" => Host::Loopback,
@@ -251,7 +313,10 @@ impl Host {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     #[test]
     fn only_loopback_names_are_loopback() {
@@ -262,6 +327,122 @@ mod tests {
             let address = if bad == "10.0.0.1:80" { Host::Address } else { Host::Name };
             assert_eq!(Host::of(bad), address, "{bad}");
         }
+    }
+
+    #[test]
+    fn who_asks_at_this_machines_own_address_is_on_this_machine() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (peer, asked, here) in [
+            ("127.0.0.1:5", "127.0.0.1:7700", true),
+            ("10.0.0.5:5", "10.0.0.5:7700", true),
+            ("10.0.0.6:5", "10.0.0.5:7700", false),
+            ("[::ffff:127.0.0.1]:5", "[::ffff:127.0.0.1]:7700", true),
+            ("[::ffff:10.0.0.5]:5", "[::ffff:10.0.0.5]:7700", true),
+            ("[::ffff:10.0.0.6]:5", "[::ffff:10.0.0.5]:7700", false),
+            ("[2001:db8::1]:5", "[2001:db8::1]:7700", true),
+        ] {
+            assert_eq!(is_from_here(at(peer), Some(at(asked))), here, "{peer} {asked}");
+        }
+    }
+
+    /// Serves until the test ends, and lets nobody say much.
+    fn reserved() -> (SocketAddr, TcpListener) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        (listener.local_addr().unwrap(), TcpListener::from_std(listener).unwrap())
+    }
+
+    async fn reserve(listener: TcpListener, within: Duration) {
+        let may = |request: Request| async move {
+            let known = request.bearer.is_some_and(|bearer| bearer.0 == "known");
+            if known { Ok(()) } else { Err(Response::text(401, "who is that\n")) }
+        };
+        let said = |request: Request| async move { Response::text(200, request.body.len().to_string()) };
+        serve_guarded(
+            listener,
+            Takes { within, strangers: 3, ..Takes::default() },
+            std::future::pending(),
+            may,
+            said,
+        )
+        .await;
+    }
+
+    async fn say(stream: &mut TcpStream, text: &str) {
+        tokio::io::AsyncWriteExt::write_all(stream, text.as_bytes()).await.unwrap();
+    }
+
+    async fn heard(stream: &mut TcpStream) -> String {
+        let mut text = String::new();
+        // Who is refused while it speaks may be cut off.
+        let _ = tokio::io::AsyncReadExt::read_to_string(stream, &mut text).await;
+        text
+    }
+
+    #[tokio::test]
+    async fn a_long_body_is_read_of_those_only_who_may() {
+        let (address, listener) = reserved();
+        let talk = async {
+            let long = "x".repeat(100_000);
+            let mut stranger = TcpStream::connect(address).await.unwrap();
+            // It is answered before it has said anything of it.
+            say(&mut stranger, "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n").await;
+            assert!(heard(&mut stranger).await.starts_with("HTTP/1.1 401"));
+            let mut chunked = TcpStream::connect(address).await.unwrap();
+            say(&mut chunked, "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+                .await;
+            assert!(heard(&mut chunked).await.starts_with("HTTP/1.1 401"));
+            let mut known = TcpStream::connect(address).await.unwrap();
+            let head =
+                "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer known\r\nConnection: close\r\n";
+            say(&mut known, &format!("{head}Content-Length: 100000\r\n\r\n{long}")).await;
+            assert!(heard(&mut known).await.ends_with("100000"));
+        };
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                tokio::select! { () = reserve(listener, PATIENCE) => {} () = talk => {} }
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let (address, listener) = reserved();
+        let talk = async {
+            let mut slow = TcpStream::connect(address).await.unwrap();
+            say(&mut slow, "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n12345").await;
+            assert!(heard(&mut slow).await.starts_with("HTTP/1.1 408"));
+        };
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                tokio::select! { () = reserve(listener, Duration::from_millis(50)) => {} () = talk => {} }
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn who_holds_connections_open_keeps_nobody_out() {
+        let (address, listener) = reserved();
+        let talk = async {
+            let mut silent = Vec::new();
+            for _ in 0..4 {
+                silent.push(TcpStream::connect(address).await.unwrap());
+            }
+            // The first of them has gone, and whoever says something is answered.
+            assert_eq!(heard(&mut silent[0]).await, "");
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            say(
+                &mut stream,
+                "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
+            )
+            .await;
+            assert!(heard(&mut stream).await.ends_with('2'));
+        };
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                tokio::select! { () = reserve(listener, PATIENCE) => {} () = talk => {} }
+            })
+            .await;
     }
 
     #[test]
@@ -277,6 +458,7 @@ mod tests {
     fn a_query_is_read_by_name() {
         let request = Request {
             local: true,
+            from_here: true,
             bearer: None,
             method: hyper::Method::GET,
             path: "/drain".into(),

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod listen;
 pub mod private;
 pub mod random;
+pub mod strangers;
 pub mod wire;
 
 /// Starts a connection to `address` without waiting for it: when the stream becomes writable, `take_error` says

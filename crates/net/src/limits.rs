@@ -5,8 +5,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Raises the soft limit of open files to the hard one and returns it. A process that serves connections wants all
 /// that it may have; the default soft limit of 1,024 is for programs that use `select`.
 pub fn raise_descriptors() -> u64 {
+    raise_descriptors_to(u64::MAX)
+}
+
+/// The same, but to no more than `most`: for a process whose limit others inherit, some of which close every number
+/// below it when they start. It is never lowered.
+pub fn raise_descriptors_to(most: u64) -> u64 {
     let now = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: now.maximum, maximum: now.maximum };
+    let wanted = now.maximum.map_or(most, |hard| hard.min(most)).max(now.current.unwrap_or(u64::MAX));
+    let wanted = Rlimit { current: Some(wanted).filter(|wanted| *wanted < u64::MAX), maximum: now.maximum };
     let _ = setrlimit(Resource::Nofile, wanted);
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

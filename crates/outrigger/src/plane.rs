@@ -40,6 +40,8 @@ fn begin(environment: String, folder: &Path) -> anyhow::Result<Seat> {
         tell: Some(Box::new(told)),
         ..control::Options::new(&*environment, folder)
     };
+    // Every follower is one. The apps that are started from here inherit it, so it is not all that there may be.
+    net::limits::raise_descriptors_to(DESCRIPTORS);
     let plane = control::Plane::open(options)?;
     let listener = listen(folder).context("followers of the control plane cannot be served")?;
     let delivery = listener.local_addr()?;
@@ -115,6 +117,9 @@ fn serve(plane: &control::Plane, listener: TcpListener, stopped: oneshot::Receiv
         }
     });
 }
+
+/// So many files may be open: some 16,000 followers.
+const DESCRIPTORS: u64 = 16_384;
 
 /// The control plane of this process, as its agent sees it.
 #[derive(Debug)]

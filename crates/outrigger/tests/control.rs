@@ -100,6 +100,25 @@ fn it_says_where_it_listens_where_the_token_is_and_what_to_type_next_and_ends_on
 }
 
 #[test]
+fn it_takes_all_the_descriptors_that_the_hard_limit_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let control = env!("CARGO_BIN_EXE_outrigger");
+    let script = format!("ulimit -S -n 128; exec {control} \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh", "control", "--environment", "test", "--api", "127.0.0.1:0"]);
+    command.args(["--delivery", "127.0.0.1:0", "--state-dir"]).arg(folder.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let files: Vec<&str> =
+        limits.lines().find(|line| line.starts_with("Max open files")).unwrap().split_whitespace().collect();
+    assert_eq!(files[3], files[4], "{line} {limits}");
+}
+
+#[test]
 fn after_kill_nine_everybody_is_still_known() {
     let folder = tempfile::tempdir().unwrap();
     let plane = Plane::begin(folder.path());
@@ -125,7 +144,11 @@ fn after_kill_nine_everybody_is_still_known() {
     let plane = Plane::begin(folder.path());
     let instances = plane.client().instances().unwrap().instances;
     assert_eq!(instances.len(), 20, "whatever was acknowledged is there");
-    plane.client().with_bearer(credential).send(&ask::beat("node", 1)).unwrap();
+    let node = plane.client().with_bearer(&*credential);
+    let beat = || node.send(&ask::beat("node", 1)).map(|_| ()).map_err(|why| why.to_string());
+    assert!(beat().unwrap_err().contains("join, and list all instances"), "what it runs may have been lost");
+    assert_eq!(join(&plane, "node", &credential).unwrap().credential, None);
+    assert_eq!(beat(), Ok(()));
     let replayed = join(&plane, "third", once_only.trim()).unwrap_err().to_string();
     assert!(replayed.contains("used up"), "{replayed}");
     let events = plane.client().events(api::Query::default()).unwrap().events;

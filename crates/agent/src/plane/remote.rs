@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Beyond the time for which an answer may be held back: to connect, to be kept, to travel.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The longest answer that is read: ten thousand refusals of a list are some 3 MB.
+const LONGEST_ANSWER: usize = 8 << 20;
 /// The file of the credential: one line, for this user only.
 const CREDENTIAL: &str = "credential";
 /// The file of what was learnt when joining: lines of address, environment and milliseconds.
@@ -69,7 +71,8 @@ impl Remote {
     async fn send<T>(&self, ask: &Ask<T>, read: Read<T>, bearer: Option<&str>) -> Result<T, PlaneError> {
         let address = &self.options.address;
         let request = Request { method: ask.method, target: &ask.target, body: &ask.body, bearer };
-        let answer = exchange((address.as_str(), address), request, ask.wait + PATIENCE).await;
+        let answer =
+            exchange((address.as_str(), address), request, ask.wait + PATIENCE, LONGEST_ANSWER).await;
         let away =
             |why: &dyn fmt::Display| PlaneError::Away(format!("the control plane at {address}: {why}"));
         let answer = answer.map_err(|why| match why.kind() {
@@ -134,8 +137,9 @@ impl Remote {
         let lease = Duration::from_millis(said.lease_ms);
         let joined = Joined { delivery, environment: said.environment, lease, credential: said.credential };
         if let Some(credential) = &joined.credential {
-            self.credential.replace(Some(credential.clone()));
+            // Kept before it is used: the next attempt is then made with the token again, and given another one.
             self.keep(CREDENTIAL, &format!("{credential}\n"))?;
+            self.credential.replace(Some(credential.clone()));
         }
         let Joined { delivery, environment, .. } = &joined;
         self.keep(KNOWN, &format!("{delivery}\n{environment}\n{}\n", said.lease_ms))?;

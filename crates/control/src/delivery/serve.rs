@@ -4,14 +4,16 @@ use super::Hub;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use net::strangers::{Stranger, Strangers};
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use wire::xds::grpc;
 
 /// How often a follower that says nothing is asked whether it is there, and how long it has to answer.
@@ -28,6 +30,13 @@ const HEAD: u32 = 8 << 10;
 
 /// So many streams a connection may have. One would do.
 const STREAMS: u32 = 8;
+
+/// So many connections may be there of which no stream was let in yet: as many sidecars come back at once after a
+/// restart. Where there are more, the oldest go and come again.
+const STRANGERS: usize = 8_192;
+
+/// A stream is to be let in within this, or the connection goes. Ten thousand that come at once need seconds.
+const LET_IN: Duration = Duration::from_secs(20);
 
 /// Who may follow.
 #[derive(Clone)]
@@ -55,7 +64,18 @@ pub async fn serve(listener: TcpListener, hub: Arc<Hub>) {
 
 /// Accepts followers at `listener` until `stop` is true, and returns when all their connections have ended. What ends
 /// their streams is [`Hub::stop`].
-pub async fn serve_until(listener: TcpListener, hub: Arc<Hub>, gate: Gate, mut stop: watch::Receiver<bool>) {
+pub async fn serve_until(listener: TcpListener, hub: Arc<Hub>, gate: Gate, stop: watch::Receiver<bool>) {
+    serve_within(listener, hub, gate, (STRANGERS, LET_IN), stop).await;
+}
+
+async fn serve_within(
+    listener: TcpListener,
+    hub: Arc<Hub>,
+    gate: Gate,
+    (most, let_in): (usize, Duration),
+    mut stop: watch::Receiver<bool>,
+) {
+    let strangers = Strangers::new(most);
     let mut connections = JoinSet::new();
     let told = stop.clone();
     loop {
@@ -64,7 +84,10 @@ pub async fn serve_until(listener: TcpListener, hub: Arc<Hub>, gate: Gate, mut s
                 Ok((stream, _)) => {
                     // A response is small and waited for: it does not wait for others to travel with.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(converse_until(stream, hub.clone(), gate.clone(), told.clone()));
+                    let stranger = strangers.enter();
+                    let number = stranger.number();
+                    let task = converse_until(stream, hub.clone(), gate.clone(), (stranger, let_in), told.clone());
+                    strangers.serve(number, connections.spawn(task));
                 }
                 // No descriptors, or a peer that was gone before we looked: others may have gone in a moment.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -81,16 +104,27 @@ pub async fn serve_until(listener: TcpListener, hub: Arc<Hub>, gate: Gate, mut s
 /// Serves one connection until it ends.
 pub async fn converse(stream: TcpStream, hub: Arc<Hub>) {
     let (_never, stop) = watch::channel(false);
-    converse_until(stream, hub, Gate::Open, stop).await;
+    converse_until(stream, hub, Gate::Open, (Strangers::new(1).enter(), LET_IN), stop).await;
 }
 
-async fn converse_until(stream: TcpStream, hub: Arc<Hub>, gate: Gate, mut stop: watch::Receiver<bool>) {
+async fn converse_until(
+    stream: TcpStream,
+    hub: Arc<Hub>,
+    gate: Gate,
+    (stranger, let_in): (Stranger, Duration),
+    mut stop: watch::Receiver<bool>,
+) {
+    let stranger = Arc::new(stranger);
+    let known = Arc::new(Notify::new());
+    let is_let_in = known.clone();
     let service = service_fn(move |request| {
-        let (hub, gate) = (hub.clone(), gate.clone());
+        let (hub, gate, stranger, known) = (hub.clone(), gate.clone(), stranger.clone(), known.clone());
         async move {
             if !may_follow(&gate, &request).await {
                 return Ok(grpc::not_identified("show the credential of an agent"));
             }
+            stranger.is_known();
+            known.notify_one();
             Ok::<_, Infallible>(grpc::answer(request, |requests| hub.join(requests)).await)
         }
     });
@@ -105,9 +139,15 @@ async fn converse_until(stream: TcpStream, hub: Arc<Hub>, gate: Gate, mut stop: 
         .max_header_list_size(HEAD)
         .max_concurrent_streams(STREAMS);
     let mut connection = pin!(http2.serve_connection(TokioIo::new(stream), service));
+    let too_late = async {
+        if timeout(let_in, is_let_in.notified()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
     // How a follower's connection ends is its own affair: it comes back, or not.
     tokio::select! {
         _ = connection.as_mut() => return,
+        () = too_late => return,
         () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
@@ -126,4 +166,50 @@ async fn may_follow<B>(gate: &Gate, request: &hyper::Request<B>) -> bool {
     let bearer = shown.and_then(|shown| shown.split_once(' '));
     guard(bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, rest)| rest.trim()))
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use net::clock::Clock;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Whether the other side ends `stream` within a time that is long enough.
+    async fn ends(stream: &mut TcpStream) -> bool {
+        let mut bytes = Vec::new();
+        timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await.is_ok()
+    }
+
+    async fn begin(most: usize, let_in: Duration) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let hub = Hub::new(Clock::start(), |_| ());
+        tokio::spawn(async move {
+            let (_never, stop) = watch::channel(false);
+            serve_within(listener, hub, Gate::Open, (most, let_in), stop).await;
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn who_does_not_follow_is_not_waited_for() {
+        let address = begin(10, Duration::from_millis(50)).await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        assert!(ends(&mut silent).await);
+        // One that has spoken HTTP/2, but asked for nothing.
+        let mut polite = TcpStream::connect(address).await.unwrap();
+        polite.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        assert!(ends(&mut polite).await);
+    }
+
+    #[tokio::test]
+    async fn of_too_many_strangers_the_oldest_goes() {
+        let address = begin(2, Duration::from_secs(3600)).await;
+        let mut silent = Vec::new();
+        for _ in 0..3 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        assert!(ends(&mut silent[0]).await);
+    }
 }

@@ -99,7 +99,7 @@ async fn register(
     let instance = registration(listed)?;
     let service = instance.service.clone();
     permitted(services, &service)?;
-    plausible(&instance).map_err(|why| failed(&why.into()))?;
+    plausible(&instance, request).map_err(|why| failed(&why.into()))?;
     plane.ask(Command::Register { owner: Owner { agent, session }, instance }).await?;
     let within = Query::parse(&request.query).wait;
     Ok(settled(plane.is_known(&service, &name, within).await))
@@ -132,7 +132,8 @@ async fn list(plane: &Plane, agent: AgentName, services: &Services, request: &Re
     let instances: Vec<Registration> = instances.into_iter().map(registration).collect::<Answer<_>>()?;
     let may = |instance: &Registration| permitted(services, &instance.service).is_ok();
     let (mine, others): (Vec<_>, Vec<_>) = instances.into_iter().partition(may);
-    let (mine, odd): (Vec<_>, Vec<_>) = mine.into_iter().partition(|instance| plausible(instance).is_ok());
+    let (mine, odd): (Vec<_>, Vec<_>) =
+        mine.into_iter().partition(|instance| plausible(instance, request).is_ok());
     let done = plane.ask(Command::List { owner: Owner { agent, session }, instances: mine }).await?;
     let other = |instance: &Registration| RefusedInstance {
         name: instance.name.to_string(),
@@ -145,7 +146,7 @@ async fn list(plane: &Plane, agent: AgentName, services: &Services, request: &Re
         problem: why.word().into(),
         text: why.to_string(),
     };
-    refused.extend(odd.iter().filter_map(|it| Some(no(&it.name, &plausible(it).err()?))));
+    refused.extend(odd.iter().filter_map(|it| Some(no(&it.name, &plausible(it, request).err()?))));
     if let Done::Listed(of_registry) = done {
         refused.extend(of_registry.iter().map(|(name, why)| no(name, why)));
     }
@@ -182,9 +183,13 @@ async fn declare(
     Ok(heard())
 }
 
-/// Whether the instance's number may be that of a process of today.
-fn plausible(instance: &Registration) -> Result<(), Refused> {
-    let Registration { name, incarnation, .. } = instance;
+/// Whether callers can connect to it, and its number may be that of a process of today.
+fn plausible(instance: &Registration, request: &Request) -> Result<(), Refused> {
+    let Registration { name, incarnation, address, .. } = instance;
+    // What is on another machine is not at the loopback address of anybody who would call it.
+    if address.ip().to_canonical().is_loopback() && !request.from_here {
+        return Err(Refused::Loopback { name: name.clone(), address: *address });
+    }
     if *incarnation > unix_millis().saturating_add(AHEAD) {
         return Err(Refused::BadIncarnation { name: name.clone(), incarnation: *incarnation });
     }

@@ -35,6 +35,21 @@ pub(super) async fn answer(plane: &Plane, request: Request) -> Option<Response> 
     Some(answered.unwrap_or_else(|refusal| refusal))
 }
 
+/// Whether a long body is read: of those only who are on this machine, or known as an agent.
+pub(super) async fn may_say_much(plane: &Plane, request: &Request) -> Answer<()> {
+    let Found::Op(op, params) = api::find(request.method.as_str(), &request.path) else { return Ok(()) };
+    if op.row().who == Who::Joiner {
+        return Err(problem(413, "bad-request", "a request to join is short".into()));
+    }
+    match may_ask(plane, op.row().who, &params, request).await {
+        Ok(_) => Ok(()),
+        Err((refusal, why)) => {
+            plane.0.events.refused(op, &why);
+            Err(refusal)
+        }
+    }
+}
+
 /// Who asks, as far as it matters.
 pub(super) struct Caller {
     /// The agent that proved to be itself, or wants to join.
@@ -216,7 +231,7 @@ const fn status(refused: &Refused) -> u16 {
         | Refused::UnknownToken
         | Refused::ExpiredToken(_)
         | Refused::SpentToken(_) => 401,
-        Refused::BadAddress(_) | Refused::BadIncarnation { .. } => 400,
+        Refused::BadAddress(_) | Refused::Loopback { .. } | Refused::BadIncarnation { .. } => 400,
         Refused::NoInstance(_) | Refused::NoService(_) | Refused::NoToken(_) => 404,
         _ => 409,
     }

@@ -154,6 +154,7 @@ mod tests {
 
     async fn ask<T: api::Shape>(plane: &Plane, path: &str, wanted: &Wanted) -> (u16, Option<T>, String) {
         let request = Request {
+            from_here: true,
             local: true,
             bearer: None,
             method: "POST".parse().unwrap(),

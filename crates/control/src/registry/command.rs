@@ -154,6 +154,17 @@ pub enum Refused {
     /// Nobody can connect there.
     #[error("instance {0} cannot be reached at port 0 or at an unspecified address: register the real one")]
     BadAddress(InstanceName),
+    /// It is on another machine, and says to be at loopback, where each caller finds itself.
+    #[error(
+        "instance {name} is on another machine than the control plane, so callers do not find it at {address}: \
+             start its agent with --address and the address of that machine"
+    )]
+    Loopback {
+        /// The instance.
+        name: InstanceName,
+        /// What it said.
+        address: SocketAddr,
+    },
     /// There is no such instance.
     #[error("no instance {0} is registered")]
     NoInstance(InstanceName),
@@ -196,7 +207,7 @@ impl Refused {
             Refused::AddressTaken { .. } => "address-taken",
             Refused::BadIncarnation { .. } => "bad-incarnation",
             Refused::Stale { .. } => "stale",
-            Refused::BadAddress(_) => "bad-address",
+            Refused::BadAddress(_) | Refused::Loopback { .. } => "bad-address",
             Refused::NoInstance(_) => "no-instance",
             Refused::NoService(_) => "no-service",
             Refused::NotTheAgent(_)

@@ -30,7 +30,7 @@ mod validate;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -163,6 +163,13 @@ impl PlaneArgs {
                 "--address {address} is no address that others could connect to: give that of this machine"
             );
         }
+        if address.is_loopback() && !is_loopback(&self.control) {
+            anyhow::bail!(
+                "--address {address}: the control plane at {} may be on another machine, and so may callers, who would \
+                 find themselves there: give with --address the address of this machine that they reach",
+                self.control
+            );
+        }
         if !address.is_loopback() && !self.allow_plaintext {
             anyhow::bail!(
                 "--address {address} can be reached from elsewhere, and there is no TLS yet: where that is what you \
@@ -171,6 +178,15 @@ impl PlaneArgs {
         }
         Ok(())
     }
+}
+
+/// Whether HOST:PORT is on this machine alone, as far as its name can be looked up.
+fn is_loopback(control: &str) -> bool {
+    let host = control.rsplit_once(':').map_or(control, |(host, _)| host);
+    let mut addresses = control.to_socket_addrs().into_iter().flatten().peekable();
+    // A name that leads nowhere now may be another machine's.
+    host == "localhost"
+        || addresses.peek().is_some() && addresses.all(|address| address.ip().to_canonical().is_loopback())
 }
 
 /// Checks that `text` is a host, or an IP address, and a port.

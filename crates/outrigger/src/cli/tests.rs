@@ -18,6 +18,29 @@ fn the_command_line_is_well_formed_and_every_flag_has_a_twin() {
 }
 
 #[test]
+fn callers_elsewhere_are_not_sent_to_loopback() {
+    let args = |control: &str, address: &str| PlaneArgs {
+        control: control.into(),
+        join_token_file: None,
+        address: address.parse().unwrap(),
+        allow_plaintext: true,
+    };
+    for (control, address, good) in [
+        ("127.0.0.1:7700", "127.0.0.1", true),
+        ("localhost:7700", "127.0.0.1", true),
+        ("[::1]:7700", "127.0.0.1", true),
+        ("10.0.0.5:7700", "127.0.0.1", false),
+        ("10.0.0.5:7700", "::1", false),
+        ("10.0.0.5:7700", "10.0.0.6", true),
+        ("127.0.0.1:7700", "10.0.0.6", true),
+    ] {
+        let said = args(control, address).check();
+        assert_eq!(said.is_ok(), good, "{control} {address}");
+        assert!(said.err().is_none_or(|why| why.to_string().contains("give with --address")));
+    }
+}
+
+#[test]
 fn the_guide_has_every_command_and_flag() {
     let mut built = command();
     built.build();

@@ -103,6 +103,33 @@ async fn a_token_is_needed_once_and_the_credential_is_for_this_user_only() {
 }
 
 #[tokio::test]
+async fn a_credential_that_cannot_be_kept_is_not_used() {
+    let mut play = Play::begin(vec![(200, ADMITTED), (200, ADMITTED)]).await;
+    let plane = play.seat(Some("token-1")).plane;
+    // In the way of the file that is written beside it is a folder.
+    let in_the_way = play.folder.path().join("credential.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let error = plane.join().await.unwrap_err();
+    assert!(matches!(&error, PlaneError::Away(why) if why.contains("credential")), "{error:?}");
+    fs::remove_dir(&in_the_way).unwrap();
+    plane.join().await.unwrap();
+    assert_eq!(play.asked().1.as_deref(), Some("token-1"));
+    assert_eq!(play.asked().1.as_deref(), Some("token-1"), "it is asked for again");
+    assert_eq!(fs::read_to_string(play.folder.path().join("credential")).unwrap(), "secret-1\n");
+}
+
+#[tokio::test]
+async fn a_long_answer_is_read_whole() {
+    let refused =
+        |at: usize| format!(r#"{{"name":"a-{at}","problem":"name-taken","text":"{}"}}"#, "x".repeat(200));
+    let all: Vec<String> = (0..3_000).map(refused).collect();
+    let body = format!(r#"{{"version":1,"refused":[{}]}}"#, all.join(","));
+    let play = Play::begin(vec![(200, &*Box::leak(body.into_boxed_str()))]).await;
+    let refused = play.seat(None).plane.list(vec![instance()]).await.unwrap();
+    assert_eq!(refused.len(), 3_000);
+}
+
+#[tokio::test]
 async fn a_credential_that_is_not_good_any_more_gives_way_to_the_token() {
     let unknown = (401, r#"{"version":1,"problem":"not-identified","text":"unknown credential"}"#);
     let mut play = Play::begin(vec![unknown, (200, ADMITTED)]).await;

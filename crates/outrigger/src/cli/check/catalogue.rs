@@ -93,7 +93,7 @@ pub(crate) static ALL: [Entry; 18] = [
         Group::Machine,
         "A process of this user may open few files, and every connection is one.",
         "machine",
-        "`ulimit -Hn`; a sidecar takes all that the hard limit allows, and refuses with `out-of-descriptors` beyond.",
+        "`ulimit -Hn`; a sidecar and a control plane take all that the hard limit allows; a sidecar refuses with `out-of-descriptors` beyond.",
         "Raise the hard limit: `nofile` in /etc/security/limits.conf, or `LimitNOFILE=` of the systemd unit.",
     ),
     entry(
