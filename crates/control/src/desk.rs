@@ -5,19 +5,30 @@
 //! be written is taken back and refused. Only what time itself decided (a silent instance is taken out) holds without
 //! the store: it is written as soon as there is room again.
 
-use crate::registry::{Change, Command, Done, Event, Key, Outcome, Refused, Registry, Rules};
+use crate::registry::{Change, Command, Done, Event, Key, Outcome, Record, Refused, Registry, Rules};
 use crate::store::{Store, StoreError};
 use model::Moment;
 use net::clock::Clock;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// So many commands are decided together at most: an answer waits for no more than this.
 const BATCH: usize = 512;
+
+/// There is a turn at least this often, so that a longer while between two is known to be a standstill.
+const TURN: Duration = Duration::from_secs(1);
+
+/// A turn that begins or ends so much later than it should is one too. Whoever spoke meanwhile has not been heard.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// Time alone decides nothing while there are more commands than a turn takes, as heartbeats may be among them: for so
+/// many turns at most.
+const TURNS_BEHIND: usize = 20;
 
 /// How often a write that failed is tried again when nothing else is to be written.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -57,6 +68,7 @@ pub enum Failed {
 #[derive(Clone, Debug)]
 pub struct Desk {
     orders: Sender<Order>,
+    ended: watch::Receiver<()>,
 }
 
 /// The desk's thread. When this and every [`Desk`] are gone, it ends.
@@ -101,7 +113,7 @@ impl Desk {
         mut audience: impl Audience + 'static,
         clock: Clock,
     ) -> Result<(Desk, Worker), StoreError> {
-        let records = store.load()?;
+        let records = load(&mut store)?;
         let registry = Registry::load(rules, clock.now(), records.iter().cloned());
         let loaded = |(key, record)| Change { key, before: None, after: Some(record) };
         let changes: Vec<Change> = records.into_iter().map(loaded).collect();
@@ -115,12 +127,18 @@ impl Desk {
             backlog: BTreeSet::new(),
             failing: false,
         };
-        let thread = std::thread::Builder::new().name("registry".into()).spawn(move || office.work(&inbox));
+        let (alive, ended) = watch::channel(());
+        let work = move || {
+            // Dropped with the thread's end, however that comes: that is the message.
+            let _alive = alive;
+            office.work(&inbox);
+        };
+        let thread = std::thread::Builder::new().name("registry".into()).spawn(work);
         let thread = thread.map_err(|why| StoreError::Broken {
             place: "the thread of the registry".into(),
             why: why.to_string(),
         })?;
-        Ok((Desk { orders }, Worker(thread)))
+        Ok((Desk { orders, ended }, Worker(thread)))
     }
 
     /// Carries out `command`. When this returns, it is kept, and followers have been told.
@@ -167,11 +185,27 @@ impl Desk {
         answered.await.map_err(|_| Failed::Closed)
     }
 
+    /// Waits until its thread has ended: it was closed, or it has failed, and nothing is decided any more.
+    pub async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        while ended.changed().await.is_ok() {}
+    }
+
     /// Closes the desk after what was asked before.
     pub fn close(&self) {
         // A desk that is closed already is closed.
         let _ = self.orders.send(Order::Close);
     }
+}
+
+/// What the store kept. A file of which pages are damaged may make what reads it panic: that is an error like others.
+fn load(store: &mut impl Store) -> Result<Vec<(Key, Record)>, StoreError> {
+    // What it leaves half done is the store alone, which is not used any more then.
+    catch_unwind(AssertUnwindSafe(|| store.load())).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let why = said.or(panic.downcast_ref::<&str>().copied()).unwrap_or("its reader failed");
+        Err(StoreError::Broken { place: "what was kept".into(), why: why.to_owned() })
+    })
 }
 
 struct Office {
@@ -204,33 +238,51 @@ struct Batch {
 
 impl Office {
     fn work(mut self, inbox: &Receiver<Order>) {
+        let mut behind = 0;
         loop {
-            let first = match inbox.recv_timeout(self.patience()) {
+            let (began, patience) = (self.clock.now(), self.patience());
+            let first = match inbox.recv_timeout(patience) {
                 Ok(order) => Some(order),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let now = self.clock.now();
-            let ticked = self.registry.tick(now);
+            self.excuse(began.after(patience), now);
+            let is_behind = behind > 0 && behind < TURNS_BEHIND;
+            let ticked = if is_behind { Outcome::default() } else { self.registry.tick(now) };
             let mut batch = Batch::default();
+            let mut count = 0;
             for order in first.into_iter().chain(inbox.try_iter()).take(BATCH) {
                 self.decide(now, order, &mut batch);
+                count += 1;
                 if batch.close {
                     break;
                 }
             }
+            behind = if count < BATCH { 0 } else { behind % TURNS_BEHIND + 1 };
             let close = batch.close;
             self.settle(now, ticked, batch);
             if close {
                 return;
             }
+            // A store that hangs holds up whoever speaks meanwhile.
+            self.excuse(now, self.clock.now());
+        }
+    }
+
+    /// What was to happen at `due` happens only `now`: where that is much later, leases last longer by as much.
+    fn excuse(&mut self, due: Moment, now: Moment) {
+        let delay = now.since(due);
+        if delay > STANDSTILL {
+            self.registry.excuse(delay);
         }
     }
 
     /// How long there is nothing to do if nobody comes.
     fn patience(&self) -> Duration {
         let now = self.clock.now();
-        let wakeup = self.registry.next_wakeup().map_or(Duration::from_secs(3600), |at| now.until(at));
+        let wakeup =
+            self.registry.next_wakeup().map_or(Duration::from_secs(3600), |at| now.until(at).min(TURN));
         if self.backlog.is_empty() { wakeup } else { wakeup.min(AGAIN) }
     }
 

@@ -102,6 +102,10 @@ async fn serve(
         () = signals.next() => {}
         // Followers are served until the end, or cannot be.
         served = &mut followers => return served.unwrap_or_else(|why| Err(io::Error::other(why))),
+        // Better gone than there and of no use: whoever runs it starts it again, and nothing that was acknowledged is lost.
+        () = plane.desk().ended() => return Err(io::Error::other(
+            "the registry has failed (see above); what was acknowledged is kept: start it again",
+        )),
     }
     let end = async {
         plane.stop().await;

@@ -364,6 +364,14 @@ impl Registry {
         out
     }
 
+    /// For so long nobody could be heard, through no fault of theirs: leases and graces last that much longer.
+    pub fn excuse(&mut self, delay: Duration) {
+        let lives = self.leases.values_mut().filter_map(|lease| lease.until.as_mut());
+        for until in lives.chain(self.held.values_mut()) {
+            *until = until.after(delay);
+        }
+    }
+
     /// When [`Registry::tick`] has something to do; never before that.
     pub fn next_wakeup(&self) -> Option<Moment> {
         let leases = self.leases.values().filter_map(|lease| lease.until);
@@ -571,6 +579,11 @@ impl Registry {
             Key::Token(id) => self.keys.tokens.get(id).cloned().map(Record::Token),
             Key::Credential(agent) => self.keys.credentials.get(agent).cloned().map(Record::Credential),
         }
+    }
+
+    /// How it behaves.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The number of the last change.

@@ -105,6 +105,10 @@ fn serve(plane: &control::Plane, listener: TcpListener, stopped: oneshot::Receiv
                     eprintln!("outrigger: followers of the control plane cannot be served: {error}");
                 }
             }
+            () = plane.desk().ended() => {
+                eprintln!("outrigger: the registry of the control plane has failed: sidecars go on with what they know, \
+                           and nothing changes until this is started again");
+            }
             // Asked, or whoever could ask is gone.
             _ = stopped => {}
         }

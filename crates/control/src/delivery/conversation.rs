@@ -17,7 +17,8 @@
 //! * `service/*` follows all names of one folder, as collections of the xDS Transport Protocol do; an empty one is
 //!   answered as removed under that name.
 //! * Who unsubscribes from a name that it follows as one of many still is told it again, whether or not it had named it.
-//! * After a reconnect only differences travel, removals among them.
+//! * After a reconnect only differences travel, removals among them: where the table is to be trusted. A control plane
+//!   that came back with nothing does not say at once that all that a follower brought along is gone.
 //! * A refused version is not sent again to the one who refused it. Which of several resources was meant is found out
 //!   by sending each alone.
 
@@ -145,6 +146,10 @@ struct Channel {
     changed: BTreeSet<Arc<str>>,
     /// To be told one by one, as one of them was refused.
     alone: VecDeque<Arc<str>>,
+    /// Of these, which it holds from before, nothing is known here. Their removal is told when the table is trusted.
+    withheld: BTreeSet<Arc<str>>,
+    /// When that is.
+    trusted: Moment,
     in_flight: Option<Flight>,
     refused: BTreeMap<Arc<str>, (u64, String)>,
     pace: Pace,
@@ -261,8 +266,10 @@ impl Conversation {
 
     /// When [`Conversation::next`] may have something to send although nobody said anything.
     pub fn next_wakeup(&self) -> Option<Moment> {
-        let waits = |c: &&Channel| c.in_flight.is_none() && !c.changed.is_empty();
-        self.channels.iter().filter(waits).map(|channel| channel.pace.next()).min()
+        let idle = || self.channels.iter().filter(|c| c.in_flight.is_none());
+        let told = idle().filter(|c| !c.changed.is_empty()).map(|channel| channel.pace.next());
+        let withheld = idle().filter(|c| !c.withheld.is_empty()).map(|channel| channel.trusted);
+        told.chain(withheld).min()
     }
 
     /// All that the follower follows: names, folders, and `*`.
@@ -492,6 +499,12 @@ impl Channel {
             self.owed.insert(name, Answer::IfNews);
         }
         self.unfold_into(kind, table, &mut sent);
+        self.trusted = table.trusted();
+        if now >= self.trusted {
+            for name in std::mem::take(&mut self.withheld) {
+                self.owed.entry(name).or_insert(Answer::IfNews);
+            }
+        }
         let mut due = std::mem::take(&mut self.owed);
         let told = !self.changed.is_empty() && (!due.is_empty() || self.pace.next() <= now);
         if told {
@@ -499,7 +512,7 @@ impl Channel {
                 due.entry(name).or_insert(Answer::IfNews);
             }
         }
-        self.pick(kind, table, due, &mut sent, gone);
+        self.pick(kind, now, table, due, &mut sent, gone);
         if sent.is_empty() && !self.greet {
             return None;
         }
@@ -530,6 +543,7 @@ impl Channel {
     fn pick(
         &mut self,
         kind: Kind,
+        now: Moment,
         table: &Table,
         due: BTreeMap<Arc<str>, Answer>,
         sent: &mut Said,
@@ -539,13 +553,25 @@ impl Channel {
         let mut removed = Vec::new();
         for (name, answer) in due {
             match table.get(kind, &name) {
-                Some(body) if answer == Answer::IfNews && self.knows(&name, body.version()) => {}
+                Some(body) if answer == Answer::IfNews && self.knows(&name, body.version()) => {
+                    // Also what it brought from before a restart of ours: it has accepted that once.
+                    if self.held.get(&name) == Some(&Held::Version(body.version())) {
+                        body.accept();
+                    }
+                }
                 Some(_) if size >= RESPONSE => {
                     self.owed.insert(name, answer);
                 }
                 Some(body) => {
                     size += body.packed().len();
                     sent.push((name, Some(body.clone())));
+                }
+                None if self.held.contains_key(&name)
+                    && answer == Answer::IfNews
+                    && now < table.trusted()
+                    && !table.was_removed(kind, &name) =>
+                {
+                    self.withheld.insert(name);
                 }
                 None if self.held.contains_key(&name) || answer == Answer::Always => {
                     removed.push((name, answer));

@@ -10,6 +10,7 @@ mod roll;
 
 use super::conversation::{Conversation, Lag, Reaction, TooMuch};
 use super::table::{Refusals, RefusedBy, Table};
+use model::Moment;
 use net::clock::Clock;
 use roll::{Arrival, Farewell, Roll};
 use std::collections::BTreeMap;
@@ -123,6 +124,13 @@ impl Hub {
         self.enter(OPEN);
     }
 
+    /// For so long from now on nobody is told that something is gone that was there before this began: nothing is known
+    /// yet, which is no proof.
+    pub fn distrust(&self, time: Duration) {
+        let until = self.clock.now().after(time);
+        self.table.write().unwrap_or_else(PoisonError::into_inner).distrust_until(until);
+    }
+
     /// Ends every stream, so that followers go elsewhere or come back.
     pub fn stop(&self) {
         self.enter(STOPPING);
@@ -143,6 +151,9 @@ impl Hub {
         let mut news = Vec::new();
         {
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            if table.trusted() > Moment::ZERO && table.trusted() <= self.clock.now() {
+                table.trust();
+            }
             for (kind, name, payload) in changes {
                 if table.set(kind, name, payload) {
                     news.push((kind, Arc::from(name), payload.is_none()));

@@ -11,6 +11,7 @@ use wire::xds::resource::{encode_endpoint, encode_policy, encode_service, endpoi
 pub struct Publisher {
     hub: Arc<Hub>,
     news: Box<dyn FnMut(&News) + Send>,
+    has_begun: bool,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -22,7 +23,7 @@ impl std::fmt::Debug for Publisher {
 impl Publisher {
     /// Publishes to `hub`, and passes the news on to `news`, which must be quick.
     pub fn new(hub: Arc<Hub>, news: impl FnMut(&News) + Send + 'static) -> Publisher {
-        Publisher { hub, news: Box::new(news) }
+        Publisher { hub, news: Box::new(news), has_begun: false }
     }
 }
 
@@ -56,7 +57,11 @@ fn resources(change: &Change, to: &mut Vec<Said>) {
 }
 
 impl Audience for Publisher {
-    fn on(&mut self, _: &Registry, changes: &[Change], news: &[News]) {
+    fn on(&mut self, registry: &Registry, changes: &[Change], news: &[News]) {
+        // A store that kept nothing is new, or lost: agents that join and list until the grace is over show which.
+        if !std::mem::replace(&mut self.has_begun, true) && changes.is_empty() {
+            self.hub.distrust(registry.rules().grace.time);
+        }
         let mut said = Vec::new();
         for change in changes {
             resources(change, &mut said);

@@ -5,8 +5,9 @@
 //! being served, to newcomers too, until the author says something else. One that somebody has accepted stays, as the
 //! fault may lie with the one who refuses it. Endpoints are facts, not wishes, and are never withdrawn.
 
+use model::Moment;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -99,13 +100,44 @@ struct Resource {
 #[derive(Debug, Default)]
 pub struct Table {
     entries: BTreeMap<Kind, BTreeMap<Arc<str>, Resource>>,
+    trusted: Moment,
+    /// What was here and was removed before it is trusted: that is known to be gone.
+    removed: BTreeSet<(Kind, Arc<str>)>,
 }
 
 impl Table {
+    /// What is missing here is not believed to be gone before `moment`: nothing was known at the start, and those who
+    /// know come back until then.
+    pub fn distrust_until(&mut self, moment: Moment) {
+        self.trusted = moment;
+    }
+
+    /// That moment has come.
+    pub fn trust(&mut self) {
+        self.trusted = Moment::ZERO;
+        self.removed.clear();
+    }
+
+    /// Whether it is known that a resource of this name was there and is gone, while the table is not trusted.
+    pub fn was_removed(&self, kind: Kind, name: &Arc<str>) -> bool {
+        !self.removed.is_empty() && self.removed.contains(&(kind, name.clone()))
+    }
+
+    /// From when on what is missing here is gone.
+    pub fn trusted(&self) -> Moment {
+        self.trusted
+    }
+
     /// Resource `name` says `payload` from now on; none: it is gone. Whether that is news to anybody.
     pub fn set(&mut self, kind: Kind, name: &str, payload: Option<&[u8]>) -> bool {
         let entries = self.entries.entry(kind).or_default();
-        let Some(payload) = payload else { return entries.remove(name).is_some() };
+        let Some(payload) = payload else {
+            let Some((name, _)) = entries.remove_entry(name) else { return false };
+            if self.trusted > Moment::ZERO {
+                self.removed.insert((kind, name));
+            }
+            return true;
+        };
         let version = version_of(payload);
         match entries.entry(name.into()) {
             Entry::Vacant(vacant) => {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::registry::{Owner, Record};
+use crate::registry::Owner;
 use crate::store::Memory;
 use model::{AgentName, Registration, ServiceName};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,15 +13,18 @@ use std::sync::{Arc, Mutex, mpsc};
 struct Moody {
     memory: Memory,
     full: Arc<AtomicBool>,
+    panics: Arc<AtomicBool>,
     commits: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Store for Moody {
     fn load(&mut self) -> Result<Vec<(Key, Record)>, StoreError> {
+        assert!(!self.panics.load(Ordering::SeqCst), "a page is damaged");
         self.memory.load()
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        assert!(!self.panics.load(Ordering::SeqCst), "a page is damaged");
         if self.full.load(Ordering::SeqCst) {
             return Err(StoreError::Full { place: "here".into(), why: "no space".into() });
         }
@@ -130,6 +133,38 @@ async fn one_of_many_that_is_refused_keeps_none_of_the_others_back() {
     desk.close();
     worker.join();
     assert_eq!(desk.ask_all([register(4)]).await, Err(Failed::Closed));
+}
+
+#[tokio::test]
+async fn who_spoke_while_everything_stood_still_is_heard() {
+    let (tell, _heard) = mpsc::channel();
+    let (desk, worker) = Desk::open(Moody::default(), Rules::default(), Ear(tell), Clock::start()).unwrap();
+    let owner = Owner { agent: AgentName::new("a").unwrap(), session: 1 };
+    let lease = Some(Duration::from_secs(1));
+    desk.ask(Command::Join { owner, lease }).await.unwrap();
+    desk.ask(register(1)).await.unwrap();
+    // The desk is held up for longer than the lease and longer than a standstill; a heartbeat waits before it.
+    let (_never, gate) = mpsc::channel::<()>();
+    let held = move |_: &Registry| gate.recv_timeout(Duration::from_millis(1_500)).is_err();
+    let (held, beaten) = tokio::join!(biased; desk.look(held), desk.ask(beat()));
+    assert_eq!((held, beaten), (Ok(true), Ok(Done::Unchanged)));
+    let standing = |registry: &Registry| registry.instances().map(|(_, held)| held).collect::<Vec<_>>();
+    assert_eq!(desk.look(standing).await, Ok(vec![false]));
+    desk.close();
+    worker.join();
+}
+
+#[tokio::test]
+async fn a_desk_whose_thread_fails_is_closed_and_says_so() {
+    let store = Moody::default();
+    let (tell, _heard) = mpsc::channel();
+    let (desk, _worker) = Desk::open(store.clone(), Rules::default(), Ear(tell), Clock::start()).unwrap();
+    store.panics.store(true, Ordering::SeqCst);
+    assert_eq!(desk.ask(register(1)).await, Err(Failed::Closed));
+    desk.ended().await;
+    let (tell, _heard) = mpsc::channel();
+    let broken = Desk::open(store, Rules::default(), Ear(tell), Clock::start()).map(|_| ()).unwrap_err();
+    assert!(matches!(&broken, StoreError::Broken { why, .. } if why == "a page is damaged"), "{broken}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod follower;
 
 use control::delivery::{Hub, Publisher, Trouble, serve};
 use control::desk::Desk;
-use control::registry::{Command, Owner, Rules};
+use control::registry::{Command, Grace, Owner, Rules};
 use control::store::Memory;
 use follower::Follower;
 use model::{AgentName, Preset, Registration, ServiceName};
@@ -32,11 +32,15 @@ struct Stage {
 }
 
 async fn stage() -> Stage {
+    stage_with(Rules::default()).await
+}
+
+async fn stage_with(rules: Rules) -> Stage {
     let (tell, trouble) = mpsc::unbounded_channel();
     let clock = Clock::start();
     let hub = Hub::new(clock, move |what| tell.send(what).unwrap_or_default());
     let (desk, _worker) =
-        Desk::open(Memory::default(), Rules::default(), Publisher::new(hub.clone(), |_| ()), clock).unwrap();
+        Desk::open(Memory::default(), rules, Publisher::new(hub.clone(), |_| ()), clock).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve::serve(listener, hub.clone()));
@@ -150,6 +154,28 @@ async fn nothing_is_served_before_the_registry_is_loaded() {
     let first = timeout(PATIENCE, follower.hear()).await.unwrap().unwrap().unwrap();
     assert_eq!(first.resources[0].name, "shop/shop-2");
     assert_eq!(first.removed, ["shop/shop-1"]);
+}
+
+#[tokio::test]
+async fn a_control_plane_that_has_lost_everything_takes_nothing_away_before_agents_are_back() {
+    let grace = Grace { time: Duration::from_secs(2), ..Grace::default() };
+    let stage = stage_with(Rules { grace, ..Rules::default() }).await;
+    let mut follower = Follower::connect(stage.address, "web-1", WINDOW).await.unwrap();
+    let held = ["shop/shop-1", "shop/shop-2"]
+        .map(|name| ((Kind::Endpoint, name.to_owned()), (vec![], "0".repeat(16))));
+    let held = BTreeMap::from(held);
+    follower.held.clone_from(&held);
+    subscribe(&mut follower, &["shop"], &held);
+    stage.register("shop", 2).await;
+    stage.register("shop", 3).await;
+    // Everything that is known is there, and nothing is gone.
+    until(&mut follower, |f| endpoints(f).contains(&"shop/shop-3")).await;
+    assert_eq!(endpoints(&follower), ["shop/shop-1", "shop/shop-2", "shop/shop-3"]);
+    // Who has said goodbye meanwhile is gone at once; who has not come back, when the grace is over.
+    stage.deregister("shop", 3).await;
+    until(&mut follower, |f| !endpoints(f).contains(&"shop/shop-3")).await;
+    assert_eq!(endpoints(&follower), ["shop/shop-1", "shop/shop-2"]);
+    until(&mut follower, |f| endpoints(f) == ["shop/shop-2"]).await;
 }
 
 #[tokio::test]

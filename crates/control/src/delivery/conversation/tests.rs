@@ -488,3 +488,44 @@ fn a_reason_is_kept_up_to_a_length() {
     assert_eq!(long.len(), WHY);
     assert_eq!(shortened(&format!("x{}", "ä".repeat(2000))).len(), WHY - 1);
 }
+
+#[test]
+fn what_nobody_knows_yet_is_not_told_to_be_gone() {
+    let mut stage = Stage::default();
+    stage.table.distrust_until(Moment::from_millis(5_000));
+    let version = |payload: &str| version_text(version_of(payload.as_bytes()));
+    let initial = [("a", "1"), ("b", "1"), ("c", "1")].map(|(name, said)| (name.to_owned(), version(said)));
+    stage.ask(Request {
+        subscribe: texts(&["a", "b", "c", "new"]),
+        initial: initial.into(),
+        ..Request::default()
+    });
+    stage.hears(&["-new"]);
+    stage.hears_nothing();
+    assert_eq!(stage.conversation.next_wakeup(), Some(Moment::from_millis(5_000)));
+    // What comes back as it was needs no word, what comes back otherwise does, and what then goes is gone.
+    stage.change("a", Some("1"));
+    stage.hears_nothing();
+    stage.change("b", Some("2"));
+    stage.hears(&["b"]);
+    stage.change("b", None);
+    stage.hears(&["-b"]);
+    stage.change("a", None);
+    stage.hears(&["-a"]);
+    stage.now = 5_000;
+    stage.hears(&["-c"]);
+    stage.hears_nothing();
+    assert_eq!(stage.conversation.next_wakeup(), None);
+}
+
+#[test]
+fn what_is_held_from_before_a_restart_counts_as_accepted() {
+    let mut stage = Stage::with(&[("a", "good")]);
+    let initial = [("a".to_owned(), version_text(version_of(b"good")))];
+    stage.ask(Request { subscribe: texts(&["a"]), initial: initial.into(), ..Request::default() });
+    stage.next();
+    stage.change("a", Some("bad"));
+    let by = super::super::table::RefusedBy { follower: "f".into(), why: "no".into() };
+    assert!(stage.table.refuse(POLICY, "a", version_of(b"bad"), by), "the good one is served in its place");
+    assert_eq!(stage.table.get(POLICY, "a").unwrap().version(), version_of(b"good"));
+}
