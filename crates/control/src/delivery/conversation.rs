@@ -512,7 +512,7 @@ impl Channel {
                 due.entry(name).or_insert(Answer::IfNews);
             }
         }
-        self.pick(kind, now, table, due, &mut sent, gone);
+        self.pick(kind, (now, table), due, &mut sent, gone);
         if sent.is_empty() && !self.greet {
             return None;
         }
@@ -543,8 +543,7 @@ impl Channel {
     fn pick(
         &mut self,
         kind: Kind,
-        now: Moment,
-        table: &Table,
+        (now, table): (Moment, &Table),
         due: BTreeMap<Arc<str>, Answer>,
         sent: &mut Said,
         gone: &mut impl FnMut(Arc<str>),
