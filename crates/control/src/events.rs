@@ -55,7 +55,12 @@ impl Events {
     /// Keeps what happened.
     pub(crate) fn add(&self, happening: Happening) {
         let event = self.list().add(happening);
-        self.last.send_replace(event.seq);
+        // Two at once may get here in the other order: a number that goes back would leave somebody waiting.
+        self.last.send_if_modified(|last| {
+            let is_later = event.seq > *last;
+            *last = event.seq.max(*last);
+            is_later
+        });
         if let Some(tell) = &self.tell {
             tell(&event);
         }

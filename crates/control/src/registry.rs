@@ -54,11 +54,18 @@ pub struct Rules {
     pub tombstones: usize,
     /// How long the credential of a passing agent stays good while nothing is heard of it.
     pub absence: Duration,
+    /// So many instances one agent may have.
+    pub of_agent: usize,
+    /// So many instances there may be.
+    pub instances: usize,
+    /// So many services may be known.
+    pub services: usize,
 }
 
 impl Default for Rules {
     /// 10 s: three lost heartbeats of 3 s. An hour: longer than any message is late. 100,000 tombstones are some
     /// 10 MB. A day: a machine that sleeps overnight goes on in the morning.
+    /// 200,000 is what one follower may hold of a type.
     fn default() -> Rules {
         Rules {
             lease: Duration::from_secs(10),
@@ -66,12 +73,18 @@ impl Default for Rules {
             tombstone: Duration::from_secs(3600),
             tombstones: 100_000,
             absence: Duration::from_secs(24 * 3600),
+            of_agent: 50_000,
+            instances: 200_000,
+            services: 50_000,
         }
     }
 }
 
 /// Leases are no shorter and no longer than this, whatever an agent asks for.
 pub const LEASE_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// No author is longer, in bytes.
+pub const AUTHOR: usize = 1_024;
 
 /// What came of a command, or of time.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -173,6 +186,10 @@ impl Registry {
                 Ok(if names.is_empty() && !passing { Done::Unchanged } else { Done::Changed })
             }
             Command::Declare { service, settings, author } => {
+                if author.len() > AUTHOR {
+                    return Err(Refused::LongAuthor(author.len()));
+                }
+                self.room_for_service(&service)?;
                 Ok(self.declare(now, service, *settings, author, out))
             }
             Command::Withdraw { service } => self.withdraw(now, service, out),
@@ -268,6 +285,7 @@ impl Registry {
                 return Ok(Done::Unchanged);
             }
         }
+        self.room_for(&name, &service, agent)?;
         if let Some(ghost) = self.at.get(&address).filter(|ghost| **ghost != name).cloned() {
             let by = self.members.get(&ghost).map(|known| &known.owner);
             if let Some(by) = by.filter(|by| *by != agent && self.is_alive(by)).cloned() {
@@ -290,6 +308,27 @@ impl Registry {
             self.write(now, Key::Tombstone(name), None, out);
         }
         Ok(Done::Changed)
+    }
+
+    /// Whether an instance more may be registered, where it is not there yet.
+    fn room_for(&self, name: &InstanceName, service: &ServiceName, agent: &AgentName) -> Result<(), Refused> {
+        self.room_for_service(service)?;
+        let mine = self.of_agent.get(agent);
+        let (all, own) = (self.members.len(), mine.map_or(0, BTreeSet::len));
+        if all >= self.rules.instances && !self.members.contains_key(name) {
+            return Err(Refused::TooManyInstances(self.rules.instances));
+        }
+        if own >= self.rules.of_agent && mine.is_none_or(|mine| !mine.contains(name)) {
+            return Err(Refused::TooManyOfAgent(agent.clone(), self.rules.of_agent));
+        }
+        Ok(())
+    }
+
+    fn room_for_service(&self, service: &ServiceName) -> Result<(), Refused> {
+        if self.services.len() >= self.rules.services && !self.services.contains_key(service) {
+            return Err(Refused::TooManyServices(self.rules.services));
+        }
+        Ok(())
     }
 
     fn list(

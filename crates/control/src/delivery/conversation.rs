@@ -28,6 +28,7 @@ use model::Moment;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use wire::xds::{Kind, Node, Request, Response};
 
 /// The name that stands for all of a type.
@@ -42,6 +43,12 @@ const NAMES: usize = 200_000;
 
 /// No name is longer, in bytes: two DNS labels and a stroke are 127.
 const NAME: usize = 512;
+
+/// So many names of a type that is not known here are answered.
+const STRANGE: usize = 64;
+
+/// A follower that owes an answer for so long does not follow.
+const OWES: Duration = Duration::from_secs(60);
 
 /// So much of a follower's reason is kept, in bytes.
 const WHY: usize = 1024;
@@ -230,7 +237,7 @@ impl Conversation {
                 type_url: request.type_url.as_str().into(),
                 nonce: self.nonce.to_string(),
                 resources: Vec::new(),
-                removed: request.subscribe.iter().map(|name| name.as_str().into()).collect(),
+                removed: request.subscribe.iter().take(STRANGE).map(|name| name.as_str().into()).collect(),
             });
         }
     }
@@ -264,12 +271,25 @@ impl Conversation {
         None
     }
 
+    /// Whether the follower goes on: not, where it has owed an answer for too long while there is more to be told.
+    ///
+    /// # Errors
+    /// [`TooMuch`]: the conversation is to be ended.
+    pub fn verdict(&self, now: Moment) -> Result<(), TooMuch> {
+        let late = |c: &&Channel| !c.changed.is_empty() && c.answer_by().is_some_and(|by| by <= now);
+        match self.channels.iter().find(late) {
+            Some(_) => Err(TooMuch(format!("an answer has been owed for {} s", OWES.as_secs()))),
+            None => Ok(()),
+        }
+    }
+
     /// When [`Conversation::next`] may have something to send although nobody said anything.
     pub fn next_wakeup(&self) -> Option<Moment> {
         let idle = || self.channels.iter().filter(|c| c.in_flight.is_none());
         let told = idle().filter(|c| !c.changed.is_empty()).map(|channel| channel.pace.next());
         let withheld = idle().filter(|c| !c.withheld.is_empty()).map(|channel| channel.trusted);
-        told.chain(withheld).min()
+        let owed = self.channels.iter().filter(|c| !c.changed.is_empty()).filter_map(Channel::answer_by);
+        told.chain(withheld).chain(owed).min()
     }
 
     /// All that the follower follows: names, folders, and `*`.
@@ -312,8 +332,14 @@ impl Conversation {
 }
 
 fn check(request: &Request) -> Result<(), TooMuch> {
-    let names = request.subscribe.iter().chain(&request.unsubscribe).chain(request.initial.keys());
-    let Some(long) = names.map(String::len).find(|length| *length > NAME) else { return Ok(()) };
+    let names = || request.subscribe.iter().chain(&request.unsubscribe).chain(request.initial.keys());
+    let count = request.subscribe.len() + request.unsubscribe.len() + request.initial.len();
+    if count > 2 * NAMES {
+        return Err(TooMuch(format!("{count} names in one request: there are at most {}", 2 * NAMES)));
+    }
+    let node = request.node.iter().flat_map(|node| [&node.id, &node.cluster]);
+    let all = names().chain(node).chain([&request.type_url]);
+    let Some(long) = all.map(String::len).find(|length| *length > NAME) else { return Ok(()) };
     Err(TooMuch(format!("a name of {long} bytes: names have at most {NAME}")))
 }
 
@@ -328,6 +354,11 @@ fn response(kind: Kind, nonce: u64, sent: &[(Arc<str>, Option<Arc<Body>>)]) -> R
 }
 
 impl Channel {
+    /// Until when an answer that is owed has to come.
+    fn answer_by(&self) -> Option<Moment> {
+        self.in_flight.as_ref().map(|flight| flight.since.after(OWES))
+    }
+
     fn follows(&self, name: &str) -> bool {
         let in_folder = || folder_of(name).is_some_and(|folder| self.topics.contains(&*folder));
         self.topics.contains(ALL) || self.topics.contains(name) || in_folder()

@@ -88,6 +88,8 @@ pub struct Hub {
     roll: Mutex<Roll>,
     state: AtomicU8,
     trouble: Box<dyn Fn(Trouble) + Send + Sync>,
+    /// When it was last told that somebody asked for too much.
+    told: Mutex<Option<Moment>>,
     bytes: AtomicU64,
     responses: AtomicU64,
 }
@@ -113,6 +115,7 @@ impl Hub {
             roll: Mutex::default(),
             state: AtomicU8::new(CLOSED),
             trouble: Box::new(trouble),
+            told: Mutex::default(),
             bytes: AtomicU64::new(0),
             responses: AtomicU64::new(0),
         })
@@ -362,14 +365,35 @@ impl Hub {
             let by = RefusedBy { follower: follower.clone(), why: refusal.why.clone() };
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
             let withdrawn = table.refuse(refusal.kind, &refusal.name, refusal.version, by);
+            // Ten thousand sidecars of an older release refuse what one does: they are counted in the table.
+            let tells = withdrawn || table.is_first_refusal(refusal.kind, &refusal.name, refusal.version);
             drop(table);
             if withdrawn {
                 self.spread(&[(refusal.kind, refusal.name.clone(), false)]);
             }
             let (kind, name, why) = (refusal.kind, refusal.name, refusal.why);
-            (self.trouble)(Trouble::Refused { kind, name, follower, why, withdrawn });
+            if tells {
+                (self.trouble)(Trouble::Refused { kind, name, follower, why, withdrawn });
+            }
         }
         Ok(())
+    }
+
+    fn verdict(&self, seat: &Seat) -> Result<(), TooMuch> {
+        lock(&seat.talk).conversation.verdict(self.clock.now())
+    }
+
+    /// The end of a stream of which too much is asked. Told once a second at most, so that nobody fills the list of
+    /// events by coming again and again.
+    fn too_much(&self, seat: &Seat, why: &TooMuch) -> Ending {
+        let why = why.to_string();
+        let now = self.clock.now();
+        let is_old = |told: Moment| now.since(told) >= Duration::from_secs(1);
+        if lock(&self.told).replace(now).is_none_or(is_old) {
+            let follower = lock(&seat.talk).conversation.follower().clone();
+            (self.trouble)(Trouble::TooMuch { follower, why: why.clone() });
+        }
+        Ending::TooMuch(why)
     }
 
     /// The next response; where there is none, `waker` will be woken when there may be, and the moment is when time
@@ -499,10 +523,7 @@ impl Stream {
                 Poll::Ready(None | Some(Err(_))) => return Poll::Ready(None),
                 Poll::Ready(Some(Ok(request))) => {
                     if let Err(why) = self.hub.on_request(&self.seat, request) {
-                        let follower = lock(&self.seat.talk).conversation.follower().clone();
-                        let why = why.to_string();
-                        (self.hub.trouble)(Trouble::TooMuch { follower, why: why.clone() });
-                        return Poll::Ready(Some(Ending::TooMuch(why)));
+                        return Poll::Ready(Some(self.hub.too_much(&self.seat, &why)));
                     }
                 }
             }
@@ -533,6 +554,9 @@ impl wire::xds::grpc::Stream for Stream {
         loop {
             if stream.hub.state.load(Ordering::SeqCst) == STOPPING {
                 return Poll::Ready(Some(Err(Ending::Stopping)));
+            }
+            if let Err(why) = stream.hub.verdict(&stream.seat) {
+                return Poll::Ready(Some(Err(stream.hub.too_much(&stream.seat, &why))));
             }
             match stream.hub.next(&stream.seat, cx.waker()) {
                 Ok(response) => return Poll::Ready(Some(Ok(response))),

@@ -214,6 +214,13 @@ impl Table {
         }
     }
 
+    /// Whether this version, which is still wanted, has been refused once.
+    pub fn is_first_refusal(&self, kind: Kind, name: &str, version: u64) -> bool {
+        let entry = self.entries.get(&kind).and_then(|all| all.get(name));
+        let refusals = entry.and_then(|entry| entry.refusals.as_ref());
+        refusals.is_some_and(|refusals| refusals.version == version && refusals.count == 1)
+    }
+
     /// The resources of which a version was refused that is still wanted, with who refused it and why.
     pub fn refusals(&self) -> impl Iterator<Item = (Kind, &Arc<str>, &Refusals)> {
         self.entries.iter().flat_map(|(kind, entries)| {
@@ -313,6 +320,7 @@ mod tests {
         for number in 0..20 {
             table.refuse(Kind::Policy, "a", version_of(b"1"), by(&format!("shop-{number}")));
         }
+        assert!(!table.is_first_refusal(Kind::Policy, "a", version_of(b"1")));
         let (_, _, refusals) = table.refusals().next().unwrap();
         assert_eq!((refusals.count, refusals.by.len()), (20, 8));
         assert_eq!(&*refusals.by.back().unwrap().follower, "shop-19");

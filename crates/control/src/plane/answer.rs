@@ -231,7 +231,10 @@ const fn status(refused: &Refused) -> u16 {
         | Refused::UnknownToken
         | Refused::ExpiredToken(_)
         | Refused::SpentToken(_) => 401,
-        Refused::BadAddress(_) | Refused::Loopback { .. } | Refused::BadIncarnation { .. } => 400,
+        Refused::LongAuthor(_)
+        | Refused::BadAddress(_)
+        | Refused::Loopback { .. }
+        | Refused::BadIncarnation { .. } => 400,
         Refused::NoInstance(_) | Refused::NoService(_) | Refused::NoToken(_) => 404,
         _ => 409,
     }

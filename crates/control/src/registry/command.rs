@@ -192,6 +192,18 @@ pub enum Refused {
     /// There are as many agents as there may be.
     #[error("there are {} agents already", keys::AGENTS)]
     TooManyAgents,
+    /// There are as many instances as there may be.
+    #[error("there are {0} instances already, which is the most that one control plane takes")]
+    TooManyInstances(usize),
+    /// The agent has as many instances as it may have.
+    #[error("agent {0} has {1} instances already, which is the most that one agent may have")]
+    TooManyOfAgent(AgentName, usize),
+    /// There are as many services as there may be.
+    #[error("there are {0} services already: withdraw what is not needed")]
+    TooManyServices(usize),
+    /// Whoever declares a service is named at length.
+    #[error("an author of {0} bytes: at most {most} are kept", most = super::AUTHOR)]
+    LongAuthor(usize),
     /// There is no join token of this id.
     #[error("there is no join token {0}")]
     NoToken(Arc<str>),
@@ -217,6 +229,9 @@ impl Refused {
             Refused::AgentTaken(_) => "agent-taken",
             Refused::TooManyTokens => "too-many-tokens",
             Refused::TooManyAgents => "too-many-agents",
+            Refused::TooManyInstances(_) | Refused::TooManyOfAgent(..) => "too-many-instances",
+            Refused::TooManyServices(_) => "too-many-services",
+            Refused::LongAuthor(_) => "bad-request",
             Refused::NoToken(_) => "unknown-token",
         }
     }

@@ -332,6 +332,28 @@ fn after_a_restart_a_heartbeat_is_not_enough() {
 }
 
 #[test]
+fn instances_services_and_authors_are_bounded() {
+    let rules = Rules { of_agent: 2, instances: 3, services: 2, ..Rules::default() };
+    let mut registry = Registry { rules, ..Registry::default() };
+    register(&mut registry, 0, "a", instance("shop", 1, 1)).unwrap();
+    register(&mut registry, 0, "a", instance("shop", 2, 1)).unwrap();
+    let of_agent = Refused::TooManyOfAgent(owner("a").agent, 2);
+    assert_eq!(register(&mut registry, 0, "a", instance("shop", 3, 1)), Err(of_agent));
+    register(&mut registry, 0, "b", instance("search", 3, 1)).unwrap();
+    assert_eq!(register(&mut registry, 0, "b", instance("search", 4, 1)), Err(Refused::TooManyInstances(3)));
+    assert_eq!(register(&mut registry, 0, "a", instance("shop", 2, 2)), Ok(Done::Changed), "it is there");
+    let declare = |service: &str, author: &str| Command::Declare {
+        service: self::service(service),
+        settings: Box::default(),
+        author: author.into(),
+    };
+    let mut say = |command| registry.on(ms(0), command).0;
+    assert_eq!(say(declare("third", "ada")), Err(Refused::TooManyServices(2)));
+    assert_eq!(say(declare("shop", "ada")), Ok(Done::Changed));
+    assert_eq!(say(declare("shop", &"a".repeat(1025))), Err(Refused::LongAuthor(1025)));
+}
+
+#[test]
 fn leases_are_bounded_whatever_is_asked_for() {
     let mut registry = Registry::default();
     for (asked, given) in [(1, 1000), (7000, 7000), (u64::MAX, 300_000)] {

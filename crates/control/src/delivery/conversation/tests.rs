@@ -476,9 +476,39 @@ fn too_much_is_refused() {
     let request = |subscribe| Request { type_url: POLICY.url().into(), subscribe, ..Request::default() };
     let why = conversation.on_request(request(vec!["x".repeat(513)])).unwrap_err();
     assert_eq!(why.to_string(), "a name of 513 bytes: names have at most 512");
+    let long = Some(Node { id: "x".repeat(513), cluster: String::new() });
+    assert!(conversation.on_request(Request { node: long, ..request(vec![]) }).is_err());
+    let strange = Request { type_url: "x".repeat(513), ..request(vec![]) };
+    assert!(conversation.on_request(strange).is_err());
+    assert!(conversation.on_request(request(vec![String::new(); 2 * NAMES + 1])).is_err());
     let half = |from: usize| (from..from + NAMES / 2 + 1).map(|n| n.to_string()).collect::<Vec<_>>();
     conversation.on_request(request(half(0))).unwrap();
     assert!(conversation.on_request(request(half(NAMES))).is_err());
+}
+
+#[test]
+fn of_names_of_an_unknown_type_a_few_are_answered() {
+    let mut stage = Stage::default();
+    let type_url = "type.googleapis.com/outrigger.v1.Dream".to_owned();
+    let subscribe = (0..1_000).map(|n| n.to_string()).collect();
+    stage.conversation.on_request(Request { type_url, subscribe, ..Request::default() }).unwrap();
+    assert_eq!(stage.next().unwrap().removed.len(), STRANGE);
+}
+
+#[test]
+fn who_owes_an_answer_for_a_minute_is_let_go_of_where_there_is_more_to_be_told() {
+    let mut stage = Stage::with(&[("a", "1")]);
+    stage.subscribe(&["a"]);
+    let response = stage.next().unwrap();
+    let since = stage.now;
+    let verdict = |stage: &Stage, at: u64| stage.conversation.verdict(Moment::from_millis(at)).is_ok();
+    assert!(verdict(&stage, since + 120_000), "there is nothing that it misses");
+    stage.change("a", Some("2"));
+    assert_eq!(stage.conversation.next_wakeup(), Some(Moment::from_millis(since + 60_000)));
+    assert!(verdict(&stage, since + 59_999) && !verdict(&stage, since + 60_000));
+    stage.accept(&response);
+    assert!(verdict(&stage, since + 60_000));
+    stage.hears(&["a"]);
 }
 
 #[test]
