@@ -235,7 +235,8 @@ impl Books {
         self.queue.is_empty() && self.pending == 0
     }
 
-    /// What 95 of 100 answers usually stay below, the median over the endpoints; none before the first answers.
+    /// What 95 of 100 answers usually stay below, the median over the endpoints; none before there are enough of
+    /// them.
     pub fn usual(&self) -> Option<Duration> {
         self.usual
     }

@@ -193,7 +193,7 @@ fn call(laid: &mut ServiceLayout, call: &CallTo, scale: f64, choice: &Choice) ->
 }
 
 /// Retries that a budget always allows are so many a second for each caller, however much there is to do: below full
-/// scale they would be a multiple of what they are.
+/// scale they would be a multiple of what they are. They stay a whole number, so that few become none.
 fn scaled(mut settings: Settings, scale: f64) -> Settings {
     if let Some(retry) = settings.retry.as_mut().filter(|_| scale < 1.0) {
         retry.floor_per_second = (f64::from(retry.floor_per_second) * scale).round() as u32;

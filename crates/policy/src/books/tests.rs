@@ -188,6 +188,22 @@ fn a_slow_endpoint_rests_and_comes_back() {
 }
 
 #[test]
+fn a_quick_first_answer_makes_nobody_slow() {
+    let settings = Settings { balancing: Balancing::LeastLoaded, ..Settings::default() };
+    for quick in [1, 5, 10] {
+        // Ten calls a second, the first ones of each instance answered at once.
+        let mut scene = Scene::new(2, settings.clone());
+        scene.run(0, 2 * quick, 100, |_| 2, good);
+        let from = quick * 200;
+        scene.run(from, 600, 100, |_| 100, good);
+        assert_eq!(scene.notes(), [], "after {quick} quick answers");
+        // And what is slow is seen all the same.
+        scene.run(from + 61_000, 1_000, 20, |h| if h == 1 { 900 } else { 100 }, good);
+        assert_eq!(scene.notes().first(), Some(&(Some(1), Change::Resting, Cause::Slowness)), "{quick}");
+    }
+}
+
+#[test]
 fn the_last_one_is_not_rested_unless_health_is_never_ignored() {
     for (panic, state) in [(50, State::Admitting), (0, State::Resting)] {
         let mut scene = Scene::new(1, Settings { panic: Share::percent(panic), ..Settings::default() });
