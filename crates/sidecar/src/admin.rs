@@ -4,6 +4,7 @@ use crate::accesslog::UNKNOWN;
 use crate::control_link::Link;
 use crate::record::{Counted, Page};
 use crate::run::{Order, Workers, bind, drain_all, share, wait_until};
+use crate::series;
 use crate::snapshot::{Desks, World};
 use crate::worker::{Draining, Shared};
 use model::{Direction, Moment, Snapshot};
@@ -282,15 +283,22 @@ impl Steering {
         let now = shared.clock.now();
         let world = shared.world();
         let mut page = Page::default();
-        let mut all: Vec<Counted<'_>> = world
-            .targets()
-            .map(|t| Counted { direction: t.direction, service: &t.name, counts: &t.counts })
-            .collect();
         // What was refused before its service was known has come from a caller, through any listener.
-        let strays = Counted { direction: Direction::Inbound, service: UNKNOWN, counts: &shared.strays };
-        all.push(strays);
+        let (direction, counts) = (Direction::Inbound, &shared.strays);
+        let mut all = vec![Counted { direction, service: UNKNOWN, counts, census: None }];
+        all.extend(world.targets().map(|target| {
+            let (service, census) = (target.name.as_str(), Some(target.desk.census(now)));
+            Counted { direction: target.direction, service, counts: &target.counts, census }
+        }));
+        all.sort_by_key(|of| of.direction);
+        let rest = all.split_off(series::named(&all));
+        let (counts, census) = series::merged(&rest);
+        if !rest.is_empty() {
+            let (direction, census) = (Direction::Outbound, Some(census));
+            all.push(Counted { direction, service: series::OTHERS, counts: &counts, census });
+        }
         page.requests(&all);
-        states(&mut page, &world, now);
+        states(&mut page, &all);
         self.resources(&mut page, &world);
         Response {
             status: 200,
@@ -381,8 +389,8 @@ impl Steering {
 /// One gauge of the books: its name, its help, its value.
 type Gauge = (&'static str, &'static str, fn(&Census) -> f64);
 
-fn states(page: &mut Page, world: &World, now: Moment) {
-    let all: Vec<_> = world.targets().map(|t| (t, t.desk.census(now))).collect();
+fn states(page: &mut Page, all: &[Counted<'_>]) {
+    let all: Vec<_> = all.iter().filter_map(|of| of.census.map(|census| (of, census))).collect();
     let gauges: [Gauge; 3] = [
         ("in_flight", "Requests that hold a slot.", |c| f64::from(c.in_flight)),
         ("queue_length", "Requests that wait for a slot.", |c| f64::from(c.queue)),
@@ -390,8 +398,8 @@ fn states(page: &mut Page, world: &World, now: Moment) {
     ];
     for (name, help, value) in gauges {
         page.family(name, "gauge", help);
-        for (target, census) in &all {
-            let labels = format!("direction=\"{}\",service=\"{}\"", target.direction.word(), target.name);
+        for (of, census) in &all {
+            let labels = of.labels();
             match value(census) {
                 f64::INFINITY => page.value(name, &labels, "+Inf"),
                 number => page.value(name, &labels, number),
@@ -399,7 +407,7 @@ fn states(page: &mut Page, world: &World, now: Moment) {
         }
     }
     page.family("endpoint_state", "gauge", "Endpoints by state.");
-    for (target, census) in all.iter().filter(|(t, _)| t.direction == Direction::Outbound) {
+    for (of, census) in all.iter().filter(|(of, _)| of.direction == Direction::Outbound) {
         for (state, count) in [
             ("admitting", census.admitting),
             ("slow-start", census.slow_start),
@@ -407,12 +415,12 @@ fn states(page: &mut Page, world: &World, now: Moment) {
             ("probing", census.probing),
             ("ejected", census.ejected),
         ] {
-            page.value("endpoint_state", &format!("service=\"{}\",state=\"{state}\"", target.name), count);
+            page.value("endpoint_state", &format!("service=\"{}\",state=\"{state}\"", of.service), count);
         }
     }
     page.family("retry_budget_ratio", "gauge", "How much of the retry budget is left, from 0 to 1.");
-    for (target, census) in all.iter().filter(|(t, _)| t.direction == Direction::Outbound) {
-        page.value("retry_budget_ratio", &format!("service=\"{}\"", target.name), census.retry_budget);
+    for (of, census) in all.iter().filter(|(of, _)| of.direction == Direction::Outbound) {
+        page.value("retry_budget_ratio", &format!("service=\"{}\"", of.service), census.retry_budget);
     }
 }
 

@@ -28,6 +28,7 @@ mod record;
 mod request;
 mod respond;
 mod run;
+mod series;
 mod serve;
 mod snapshot;
 mod tape;

@@ -5,6 +5,7 @@
 
 use http1::Method;
 use model::{Direction, Reason};
+use policy::Census;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -113,6 +114,20 @@ impl Counts {
         add(self.attempts.get(kind as usize), 1);
     }
 
+    /// Counts all that `other` has counted.
+    pub(crate) fn add(&self, other: &Counts) {
+        self.cells().zip(other.cells()).for_each(|(to, from)| add(Some(to), from.load(Relaxed)));
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &AtomicU64> {
+        let requests = self.answers.iter().flatten().chain(self.refusals.iter().flatten());
+        requests.chain(&self.buckets).chain([&self.nanos]).chain(&self.attempts)
+    }
+
+    fn attempted(&self) -> bool {
+        self.attempts.iter().any(|count| count.load(Relaxed) > 0)
+    }
+
     /// Requests that have ended, however they did.
     pub(crate) fn total(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
@@ -146,6 +161,8 @@ pub(crate) struct Counted<'a> {
     pub(crate) direction: Direction,
     pub(crate) service: &'a str,
     pub(crate) counts: &'a Counts,
+    /// How its books stand, where it has some.
+    pub(crate) census: Option<Census>,
 }
 
 impl Page {
@@ -184,7 +201,7 @@ impl Page {
             }
         }
         self.family("attempts_total", "counter", "Attempts at instances.");
-        for of in all {
+        for of in all.iter().filter(|of| of.counts.attempted()) {
             for (outcome, count) in ["first", "retry", "hedge"].into_iter().zip(&of.counts.attempts) {
                 let labels = format!("service=\"{}\",outcome=\"{outcome}\"", of.service);
                 if of.direction == Direction::Outbound {
@@ -197,7 +214,7 @@ impl Page {
             "histogram",
             "From a request's head to the end of its answer.",
         );
-        for of in all {
+        for of in all.iter().filter(|of| of.counts.total() > 0) {
             self.durations_of(of);
         }
     }
@@ -240,7 +257,31 @@ impl Page {
 }
 
 impl Counted<'_> {
-    fn labels(&self) -> String {
+    /// Of a histogram: the buckets, sum and count.
+    const DURATIONS: usize = BOUNDS.len() + 3;
+    /// Of the books: slots, queue and limit, the states of endpoints, the retry budget.
+    const BOOKS: usize = 9;
+    const ATTEMPTS: usize = 3;
+    /// If all happened to it that can.
+    pub(crate) const SERIES_AT_MOST: usize = METHODS.len() * (CLASSES.len() + REASONS)
+        + REASONS
+        + Counted::DURATIONS
+        + Counted::BOOKS
+        + Counted::ATTEMPTS;
+
+    /// How many series it has at most, as it stands.
+    pub(crate) fn series(&self) -> usize {
+        let counts = self.counts;
+        let requests = counts.answers.iter().flatten().chain(counts.refusals.iter().flatten());
+        let requests = requests.filter(|count| count.load(Relaxed) > 0).count();
+        let refusals = Reason::ALL.into_iter().filter(|reason| counts.refused(*reason) > 0).count();
+        let durations = if counts.total() > 0 { Counted::DURATIONS } else { 0 };
+        let attempts = if counts.attempted() { Counted::ATTEMPTS } else { 0 };
+        let books = if self.census.is_some() { Counted::BOOKS } else { 0 };
+        requests + refusals + durations + attempts + books
+    }
+
+    pub(crate) fn labels(&self) -> String {
         format!("direction=\"{}\",service=\"{}\"", self.direction.word(), self.service)
     }
 }
@@ -265,7 +306,12 @@ mod tests {
         counts.settle(Method::Post, &Outcome { status: Some(503), reason, took });
         counts.settle(Method::Get, &Outcome { status: None, reason: None, took });
         let mut page = Page::default();
-        page.requests(&[Counted { direction: Direction::Outbound, service: "item", counts: &counts }]);
+        page.requests(&[Counted {
+            direction: Direction::Outbound,
+            service: "item",
+            counts: &counts,
+            census: None,
+        }]);
         let text = page.finish();
         let base = "direction=\"outbound\",service=\"item\",route=\"default\"";
         for line in [

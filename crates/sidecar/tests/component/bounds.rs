@@ -225,3 +225,40 @@ fn heads_share_it_too() {
     sidecar.comes_to_rest();
     assert_eq!(sidecar.caller("edge").get("/").status, 200);
 }
+
+#[test]
+fn a_page_of_metrics_has_at_most_two_thousand_series_and_loses_no_count() {
+    let instance = Instance::answering(OK);
+    let services = |count| (0..count).map(|i| service(&format!("item-{i}"), &[instance.address])).collect();
+    let mut snapshot: model::Snapshot = edge(services(400));
+    snapshot.listeners.retain(|l| matches!(l.name.as_str(), "edge" | "outbound"));
+    let sidecar = Sidecar::start(snapshot);
+    let page = || metrics(&sidecar.page("/metrics").text());
+    let of = |all: &[(String, String, f64)], name: &str, with: &str| -> Vec<f64> {
+        let fits = all.iter().filter(|(n, labels, _)| n == name && labels.contains(with));
+        fits.map(|(_, _, value)| *value).collect()
+    };
+    let before = page();
+    assert!(before.len() <= 2000, "{}", before.len());
+    assert_eq!(of(&before, "outrigger_request_duration_seconds_count", "").len(), 0, "nothing was called");
+    assert_eq!(of(&before, "outrigger_endpoint_state", "").iter().sum::<f64>(), 400.0);
+    let mut caller = sidecar.caller("outbound");
+    for i in 0..400 {
+        let answer = caller.ask(&format!("GET / HTTP/1.1\r\nHost: item-{i}\r\n\r\n"));
+        assert_eq!(answer.status, 200);
+    }
+    let after = page();
+    assert!((1500..=2000).contains(&after.len()), "{}", after.len());
+    for name in ["requests_total", "request_duration_seconds_count", "attempts_total"] {
+        let name = format!("outrigger_{name}");
+        assert_eq!(of(&after, &name, "").iter().sum::<f64>(), 400.0, "{name}");
+        assert!(of(&after, &name, "service=\"_other\"").iter().sum::<f64>() > 100.0, "{name}");
+    }
+    assert_eq!(of(&after, "outrigger_endpoint_state", "").iter().sum::<f64>(), 400.0);
+    // Where all have room, none is among others.
+    let sidecar = Sidecar::start(edge(services(3)));
+    assert_eq!(sidecar.caller("edge").get("/").status, 200);
+    let all = metrics(&sidecar.page("/metrics").text());
+    assert_eq!(of(&all, "outrigger_in_flight", "").len(), 3);
+    assert_eq!(of(&all, "outrigger_request_duration_seconds_count", "").len(), 1, "one was called");
+}
