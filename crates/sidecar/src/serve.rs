@@ -245,7 +245,8 @@ fn millis(value: &[u8]) -> Option<Duration> {
 }
 
 /// Deadline, importance and attempt: from the peer's sidecar, or from what inbound noted when this request's cause
-/// came in, or afresh. Ours are believed from sidecars only; a shorter timeout is believed from anybody.
+/// came in, or afresh. Ours are believed where other sidecars come in: as long as no connection proves who it is, from
+/// anybody who can connect there. A shorter timeout is believed from anybody.
 fn context_of(
     worker: &Worker,
     said: &Said<'_>,
