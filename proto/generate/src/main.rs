@@ -3,7 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use std::fs;
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// What is compiled, with the package and the module that comes of it.
 const SOURCES: [(&str, &str, &str); 2] =
@@ -38,7 +40,7 @@ fn main() -> Result<()> {
     for (source, package, module) in SOURCES {
         let text = fs::read_to_string(written.join(format!("{package}.rs")))?;
         let head = head(source, &fs::read(proto.join(source))?);
-        let text = format!("{head}{}\n", text.trim_end());
+        let text = formatted(&format!("{head}{}\n", text.trim_end()), proto)?;
         let file = target.join(format!("{module}.rs"));
         if check {
             let known = fs::read_to_string(&file).unwrap_or_default();
@@ -49,6 +51,17 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `text` in the shape that `cargo fmt` gives it, so that the two do not undo each other.
+fn formatted(text: &str, proto: &Path) -> Result<String> {
+    let mut rustfmt = Command::new("rustfmt");
+    rustfmt.args(["--edition", "2024", "--config-path"]).arg(proto.join("../rustfmt.toml"));
+    let mut child = rustfmt.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("no rustfmt")?;
+    child.stdin.take().context("rustfmt reads nothing")?.write_all(text.as_bytes())?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "rustfmt does not understand what prost wrote");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// A folder below `target`, which nobody else writes to.
