@@ -1,6 +1,7 @@
 //! Development commands: `cargo xtask tidy | prove | bench | record-streams`.
 
 mod bench;
+mod ports;
 mod prove;
 mod streams;
 mod tidy;

@@ -2,7 +2,8 @@
 
 use super::install;
 use super::process::{PROXY_CORE, Process, pinned};
-use super::workshop::{Workshop, free_address};
+use super::workshop::Workshop;
+use crate::ports::free_address;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::net::SocketAddr;

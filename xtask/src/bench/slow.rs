@@ -5,7 +5,8 @@
 //! waits 1 s at most. With round robin about 95 % of the calls succeed, with peak-EWMA about 99.9 %.
 
 use super::process::{PROXY_CORE, Process, pinned};
-use super::workshop::{Backend, Workshop, free_address};
+use super::workshop::{Backend, Workshop};
+use crate::ports::free_address;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};

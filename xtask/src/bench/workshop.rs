@@ -2,7 +2,7 @@
 
 use super::process::{LOAD_CORE, Process, pinned};
 use anyhow::{Context as _, Result, ensure};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -85,10 +85,4 @@ impl Workshop {
         ensure!(output.status.success(), "the load failed: {said}");
         serde_json::from_slice(&output.stdout).context("the load printed no report")
     }
-}
-
-/// A port that is free now. Others may take it before it is used: then the program that wanted it says so.
-pub(super) fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
-    Ok(listener.local_addr()?)
 }

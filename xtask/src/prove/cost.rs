@@ -4,6 +4,7 @@ use super::process::{self, Running};
 use super::shop::Shop;
 use super::site::{self, Site};
 use super::{Line, http};
+use crate::ports::free_address;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::io::Write;
@@ -111,7 +112,7 @@ fn with_connections(site: &Site, outrigger: &Path) -> Result<(f64, f64)> {
     let mut backend = Command::new(site.binary("bench", "backend")?);
     let mut backend = Running::start(backend.args(["--listen", "127.0.0.1:0", "--fast"]))?;
     let to = backend.wait_for(Duration::from_secs(10), listen_in)?;
-    let listen = http::free_address()?;
+    let listen = free_address()?;
     let mut command = Command::new(outrigger);
     command.args(["proxy", "--listen", &listen.to_string(), "--to", &to.to_string()]);
     let proxy = Running::start(&mut command)?;
@@ -167,7 +168,7 @@ pub(crate) fn start(site: &Site) -> Result<Vec<Line>> {
 
 /// Starts a sidecar on `snapshot` and waits for `/ready`; how long that took.
 fn sidecar(outrigger: &Path, snapshot: &Path) -> Result<(Running, Duration)> {
-    let admin = http::free_address()?;
+    let admin = free_address()?;
     let mut command = Command::new(outrigger);
     command.arg("sidecar").arg("--snapshot").arg(snapshot).args(["--admin", &admin.to_string()]);
     let began = Instant::now();

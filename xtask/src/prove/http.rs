@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long one request may take before it counts as failed.
@@ -101,11 +101,6 @@ pub(crate) fn read_answer_of_length(stream: &mut TcpStream) -> Result<usize> {
             return Ok(bytes.len());
         }
     }
-}
-
-/// A port that was free a moment ago, on loopback.
-pub(crate) fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 /// The first `http://127.0.0.1:PORT` in a line, as an address.

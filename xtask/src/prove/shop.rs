@@ -3,6 +3,7 @@
 use super::process::{self, Running};
 use super::site::{self, Site};
 use super::{http, open_loop};
+use crate::ports::free_address;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -55,11 +56,11 @@ impl Shop {
         let outrigger = site.outrigger()?;
         let home = site.folder("shop")?;
         let ledger = home.join("ledger");
-        let api = http::free_address()?;
+        let api = free_address()?;
         let mut command = up(&outrigger, site.root(), &home);
         // Addresses of our own: another environment may be running on this machine.
         command.env("SHOP_LEDGER_DIR", &ledger).args(["--api", &api.to_string()]);
-        command.args(["--edge", &http::free_address()?.to_string()]);
+        command.args(["--edge", &free_address()?.to_string()]);
         let running = Running::start(&mut command)?;
         let mut shop = Shop { running, outrigger, api, edge: api, ledger };
         let ready = process::wait_until(START, || shop.environment().is_ok_and(|it| it["state"] == "ready"));

@@ -1,5 +1,6 @@
 //! A control plane and the sidecars that follow it, as processes; and what an agent says, said by us.
 
+use crate::ports::free_address;
 use crate::prove::http;
 use crate::prove::process::{self, Running};
 use crate::prove::site::Site;
@@ -43,7 +44,7 @@ impl Plane {
 
     /// Starts one with its state in `state`, by a command that begins with the words of `within`.
     pub(super) fn start_in(site: &Site, state: PathBuf, within: Vec<String>) -> Result<Plane> {
-        let (api, delivery) = (http::free_address()?, http::free_address()?);
+        let (api, delivery) = (free_address()?, free_address()?);
         let mut plane = Plane { outrigger: site.outrigger()?, state, within, running: None, api, delivery };
         plane.begin()?;
         plane.wait_until_it_answers()?;
@@ -268,13 +269,13 @@ impl Sidecar {
     /// Starts one that calls `services`, and waits until it is ready.
     pub(super) fn start(site: &Site, plane: &Plane, name: &str, services: &[&str]) -> Result<Sidecar> {
         let folder = site.folder(name)?;
-        let (outrigger, admin) = (site.outrigger()?, http::free_address()?);
+        let (outrigger, admin) = (site.outrigger()?, free_address()?);
         let mut listeners = vec![json!({
-            "name": "outbound", "address": http::free_address()?.to_string(), "role": "outbound",
+            "name": "outbound", "address": free_address()?.to_string(), "role": "outbound",
         })];
         let mut addresses = BTreeMap::new();
         for service in services {
-            let address = http::free_address()?;
+            let address = free_address()?;
             listeners.push(json!({
                 "name": service, "address": address.to_string(), "role": "service", "service": service,
             }));
@@ -358,7 +359,7 @@ impl Sidecar {
 
 /// A snapshot with the settings and bounds that ship, as a running proxy shows its own.
 fn usual_snapshot(outrigger: &Path) -> Result<Value> {
-    let (listen, admin) = (http::free_address()?.to_string(), http::free_address()?);
+    let (listen, admin) = (free_address()?.to_string(), free_address()?);
     let mut command = Command::new(outrigger);
     command.args(["proxy", "--listen", &listen, "--to", "127.0.0.1:1", "--admin", &admin.to_string()]);
     let running = Running::start(&mut command)?;

@@ -1,6 +1,7 @@
 //! The proxy between a client that sends bytes as they are and a back end that writes down what arrives.
 
 use super::message::{self, Bare, Message};
+use crate::ports::free_address;
 use crate::prove::process::{self, Running};
 use crate::prove::site::Site;
 use crate::prove::{http, process::wait_until};
@@ -56,7 +57,7 @@ impl Stage {
                 std::thread::spawn(move || serve(stream, &script));
             }
         });
-        let address = http::free_address()?;
+        let address = free_address()?;
         let mut command = Command::new(outrigger);
         command.args([
             "proxy",
