@@ -4,7 +4,7 @@ use crate::accesslog::Entry;
 use crate::caller::Caller;
 use crate::record::Outcome;
 use crate::respond::{self, Form, Refusal};
-use crate::serve;
+use crate::serve::{Waited, serve};
 use crate::worker::{Stray, Worker};
 use http1::{Method, Rule, RuleKind, Status};
 use model::{Moment, Reason};
@@ -109,7 +109,11 @@ pub(crate) async fn connection(counted: Counted, stream: TcpStream, peer: Socket
     }
     while !caller.close && !caller.gone {
         match next(worker, &mut caller).await {
-            Next::Request(head_len) => serve::serve(worker, &mut caller, &entrance, head_len).await,
+            Next::Request(head_len) => {
+                if serve(worker, &mut caller, &entrance, head_len).await == Waited::No {
+                    tokio::task::yield_now().await;
+                }
+            }
             Next::Broken(rule) => refuse(worker, &mut caller, reason_of(rule), Some(rule)),
             Next::Slow => refuse(worker, &mut caller, Reason::HeadTooSlow, None),
             Next::NoRoom => refuse(worker, &mut caller, Reason::OutOfMemory, None),

@@ -21,9 +21,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+/// Whether a request was waited for, so that others had their turn meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Yes,
+    /// It was answered alone. A caller can send many of those at once.
+    No,
+}
+
 /// Serves the request whose head, `head_len` bytes at the front of the caller's input, is in the worker's
 /// `request_head`. Afterwards the connection may be used again unless `caller.close` is set.
-pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &SocketAddr, head_len: usize) {
+pub(crate) async fn serve(
+    worker: &Worker,
+    caller: &mut Caller,
+    entrance: &SocketAddr,
+    head_len: usize,
+) -> Waited {
     let begun = worker.now();
     // Taken apart where it is made: what has a name stays in the connection's future until the end.
     let Arrival { target, peer, kept, method, entry, ask } =
@@ -34,10 +47,10 @@ pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &Socke
                 // In a box: the future of every connection would have to be as large otherwise.
                 match Box::pin(later).await {
                     Ok(arrival) => arrival,
-                    Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun).await,
+                    Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
                 }
             }
-            Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun).await,
+            Err(refusal) => return answer_alone(worker, caller, refusal, head_len, begun),
         };
     caller.input.consume(head_len);
     caller.input.rest(&worker.buffers);
@@ -64,6 +77,7 @@ pub(crate) async fn serve(worker: &Worker, caller: &mut Caller, entrance: &Socke
         let (direction, service, peer) = (target.direction, target.name.as_str(), caller.peer);
         log.add(&Served { entry, direction, service, peer, finished: &finished, took, attempts });
     }
+    Waited::Yes
 }
 
 /// A request that is known to be for a service, and stands rewritten in `caller.request`.
@@ -306,8 +320,7 @@ fn entry(head: &RequestHead, bytes: &[u8]) -> Entry {
     }
 }
 
-/// Answers a request that no instance is asked for. What it returns gives others their turn: nothing that such requests
-/// need has to be waited for, and a caller can send many of them at once.
+/// Answers a request that no instance is asked for.
 #[cold]
 fn answer_alone(
     worker: &Worker,
@@ -315,7 +328,7 @@ fn answer_alone(
     alone: Alone,
     head_len: usize,
     begun: Moment,
-) -> impl Future<Output = ()> + use<> {
+) -> Waited {
     let (method, head, body, entry) = {
         let head = worker.request_head.borrow();
         let body = !matches!(head.framing, Framing::Empty | Framing::Length(0));
@@ -349,7 +362,7 @@ fn answer_alone(
     let outcome = Outcome { status: Some(status), reason, took: worker.now().since(begun) };
     let entry = &entry.unwrap_or_default();
     worker.shared.settle_stray(&Stray { method, entry, peer: caller.peer, rule: None }, &outcome);
-    tokio::task::yield_now()
+    Waited::No
 }
 
 /// Counts a request in flight.
