@@ -81,6 +81,35 @@ impl Wire for TcpStream {
     }
 }
 
+/// A connection that is read by one task for as long as it lives, which need not tell the runtime again and again whom to
+/// wake: whether it has told is in `told`, false at the beginning.
+#[derive(Debug)]
+pub struct Awaited<'a> {
+    /// The connection.
+    pub stream: &'a mut TcpStream,
+    /// Whether the runtime knows that the task waits for something to read.
+    pub told: &'a mut bool,
+}
+
+impl Wire for Awaited<'_> {
+    fn poll_may_read(&mut self, cx: &mut Context<'_>) -> bool {
+        // As long as it is not ready the runtime has woken nobody, and still knows whom to wake.
+        let ready = self.stream.try_io(Interest::READABLE, || Ok(())).is_ok();
+        let may_read = ready || (!*self.told && self.stream.poll_read_ready(cx).is_ready());
+        *self.told = !may_read;
+        may_read
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        *self.told = false;
+        self.stream.poll_recv(cx, room)
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream.poll_send(cx, bytes)
+    }
+}
+
 /// Tries once. None: the connection is not ready, and it must be asked when it will be.
 ///
 /// The runtime is not asked before, since it mostly is ready; and where it is known not to be, this costs no system
@@ -114,6 +143,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::future::poll_fn;
+    use std::time::Duration;
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
 
     async fn pair() -> (TcpStream, TcpStream) {
@@ -157,6 +188,37 @@ mod tests {
         b.readable().await.unwrap();
         assert_eq!(poll_fn(|cx| b.poll_recv(cx, &mut room)).await.unwrap(), 4);
         assert_eq!(poll_fn(|cx| b.poll_recv(cx, &mut room)).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_has_told_once_is_woken_each_time() {
+        let (mut a, mut b) = pair().await;
+        let (mut told, mut room) = (false, [0u8; 64]);
+        for text in [&b"one"[..], b"two", b""] {
+            let early = poll_fn(|cx| {
+                let mut b = Awaited { stream: &mut b, told: &mut told };
+                // One that is new passes for ready until it is tried.
+                let tried = b.poll_may_read(cx) && b.poll_recv(cx, &mut room).is_ready();
+                Poll::Ready(tried || b.poll_may_read(cx) || b.poll_may_read(cx))
+            });
+            assert!(!early.await, "nothing was sent yet");
+            assert!(told);
+            match text {
+                b"" => a.shutdown().await.unwrap(),
+                text => assert_eq!(poll_fn(|cx| a.poll_send(cx, text)).await.unwrap(), text.len()),
+            }
+            let came = poll_fn(|cx| match (Awaited { stream: &mut b, told: &mut told }).poll_may_read(cx) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            });
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(Duration::from_secs(10)) => panic!("nobody was woken"),
+                () = came => {}
+            }
+            let mut b = Awaited { stream: &mut b, told: &mut told };
+            assert_eq!(poll_fn(|cx| b.poll_recv(cx, &mut room)).await.unwrap(), text.len());
+        }
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use crate::buffers::{Buffers, Input};
 use crate::request::Request;
 use crate::timers::TimerSlot;
 use crate::worker::Worker;
-use net::wire::Wire;
+use net::wire::{Awaited, Wire};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -17,6 +17,8 @@ const WRITTEN_AT_MOST: usize = 16 << 10;
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) stream: TcpStream,
+    /// Whether the runtime knows that this connection's task waits for its caller.
+    awaited: bool,
     pub(crate) peer: SocketAddr,
     /// The peer's address without the port, as it is told to instances.
     pub(crate) peer_text: PeerText,
@@ -128,6 +130,7 @@ impl Caller {
     pub(crate) fn new(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Caller {
         Caller {
             stream,
+            awaited: false,
             peer,
             peer_text: text_of(peer),
             slot: worker.timers.take_slot(),
@@ -171,7 +174,8 @@ impl Caller {
         if self.gone || self.input.is_full(most) {
             return None;
         }
-        match self.input.poll_fill(&worker.buffers, cx, &mut self.stream, most) {
+        let mut stream = Awaited { stream: &mut self.stream, told: &mut self.awaited };
+        match self.input.poll_fill(&worker.buffers, cx, &mut stream, most) {
             Poll::Pending => None,
             Poll::Ready(Ok(count)) if count > 0 => Some(count),
             Poll::Ready(_) => {

@@ -83,8 +83,7 @@ fn caller(to: SocketAddr, told: std::sync::mpsc::Receiver<(usize, oneshot::Sende
 
 #[test]
 fn a_request_on_kept_connections_allocates_nothing() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let local = tokio::task::LocalSet::new();
+    let runtime = crate::run::runtime().expect("a runtime");
     let listener = TcpListener::bind(any()).expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let worker = worker(address, instance());
@@ -92,17 +91,17 @@ fn a_request_on_kept_connections_allocates_nothing() {
     let asking = std::thread::spawn(move || caller(address, told));
     listener.set_nonblocking(true).expect("a socket can be");
     let timers = worker.clone();
-    local.spawn_local(async move { timers.timers.run().await });
+    runtime.spawn_local(async move { timers.timers.run().await });
     {
         let _entered = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener).expect("it is a socket");
-        local.spawn_local(accept(worker.clone(), listener, address, std::future::pending()));
+        runtime.spawn_local(accept(worker.clone(), listener, address, std::future::pending()));
     }
     let ask = |count: usize| {
         let (done, end) = oneshot::channel();
         tell.send((count, done)).expect("the caller listens");
         let counted = allocation_counter::measure(|| {
-            local.block_on(&runtime, async { end.await.expect("the caller says when it is done") });
+            runtime.block_on(async { end.await.expect("the caller says when it is done") });
         });
         counted.count_total
     };

@@ -20,9 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
 
 /// The access log is written at least so often while it has lines.
 const LOG_PERIOD: Duration = Duration::from_millis(200);
@@ -165,9 +165,8 @@ pub fn run_until(
     count_panics(&shared);
     let admin_listener = options.admin.map(listen_admin).transpose()?;
     let admin = admin_listener.as_ref().and_then(|l| l.local_addr().ok());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let tasks = LocalSet::new();
-    let pool = start_workers(&shared, workers, bound, &tasks)?;
+    let runtime = runtime()?;
+    let pool = start_workers(&shared, workers, bound, &runtime)?;
     let steering = admin::Steering::new(admin::Parts {
         shared,
         workers: pool,
@@ -178,18 +177,17 @@ pub fn run_until(
         count: workers,
         listener: admin_listener,
     });
-    tasks.block_on(&runtime, async {
+    runtime.block_on(async {
         let steering = Rc::new(steering);
         steering.serve()?;
         steering.follow();
         ready(&Ready { listeners, admin });
         let (tell, told) = oneshot::channel();
-        let hearing = steering.clone();
-        // A task of its own: the outermost future is polled in every turn, and a worker may share this thread.
-        let mut heard = tokio::task::spawn_local(async move { hear(&hearing, options.lifeline, tell).await });
+        let hearing = hear(&steering, options.lifeline, tell);
+        tokio::pin!(hearing);
         let ended = tokio::select! {
             biased;
-            ended = &mut heard => Some(ended),
+            ended = &mut hearing => Some(ended),
             Ok(()) = told => None,
             () = stop => None,
         };
@@ -198,12 +196,12 @@ pub fn run_until(
             // Whoever told us may tell us once more, or be gone before all that is open has ended.
             None => tokio::select! {
                 biased;
-                ended = &mut heard => ended,
-                () = steering.stop() => Ok(Ok(())),
+                ended = &mut hearing => ended,
+                () = steering.stop() => Ok(()),
             },
         };
         steering.end();
-        ended.map_err(io::Error::other)?
+        ended
     })
 }
 
@@ -264,7 +262,7 @@ fn start_workers(
     shared: &Arc<Shared>,
     count: usize,
     bound: Vec<(SocketAddr, Vec<TcpListener>)>,
-    here: &LocalSet,
+    here: &LocalRuntime,
 ) -> Result<Workers, Fault> {
     let workers = Workers { orders: RefCell::default(), threads: RefCell::default() };
     for (index, listeners) in share(bound, count).into_iter().enumerate() {
@@ -275,13 +273,25 @@ fn start_workers(
             here.spawn_local(work(index, shared, listeners, receive));
             continue;
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, work(index, shared, listeners, receive));
-        })?;
+        // Its runtime cannot be made here, but why it could not be made is to be told here.
+        let (tell, told) = std::sync::mpsc::channel();
+        let life = move || {
+            let made = runtime().map(|runtime| {
+                let _ = tell.send(Ok(()));
+                runtime.block_on(work(index, shared, listeners, receive));
+            });
+            let _ = tell.send(made);
+        };
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(life)?;
+        told.recv().map_err(io::Error::other)??;
         workers.threads.borrow_mut().push(thread);
     }
     Ok(workers)
+}
+
+/// What the tasks of one thread run in: none of them ever goes to another.
+pub(crate) fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 
 /// One worker's life: carries out orders until nobody gives any.

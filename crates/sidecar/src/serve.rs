@@ -54,7 +54,7 @@ pub(crate) async fn serve(
         };
     caller.input.consume(head_len);
     caller.input.rest(&worker.buffers);
-    let _busy = Busy::new(worker);
+    let _last = Last(worker);
     let mut exchange = Exchange::new(worker, caller, target.direction, peer);
     let mut flight = InFlight::begin(worker, &target.desk, ask);
     drive(&mut exchange, &mut flight, &target).await; //                               6 to 12
@@ -365,19 +365,11 @@ fn answer_alone(
     Waited::No
 }
 
-/// Counts a request in flight.
-struct Busy<'a>(&'a Worker);
+/// Tells whoever drains that a request has ended, however it did: made first, it is dropped last.
+struct Last<'a>(&'a Worker);
 
-impl<'a> Busy<'a> {
-    fn new(worker: &'a Worker) -> Busy<'a> {
-        worker.shared.busy.fetch_add(1, Relaxed);
-        Busy(worker)
-    }
-}
-
-impl Drop for Busy<'_> {
+impl Drop for Last<'_> {
     fn drop(&mut self) {
-        self.0.shared.busy.fetch_sub(1, Relaxed);
         self.0.shared.tell_drain();
     }
 }

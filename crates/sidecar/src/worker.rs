@@ -40,7 +40,6 @@ pub(crate) struct Shared {
     version: AtomicU64,
     draining: AtomicU8,
     pub(crate) connections: AtomicU32,
-    pub(crate) busy: AtomicU32,
     /// Told, while draining, whenever a request or a connection has ended.
     pub(crate) ended: Notify,
     pub(crate) notes: Notes,
@@ -86,7 +85,6 @@ impl Shared {
             version: AtomicU64::new(1),
             draining: AtomicU8::new(Draining::No as u8),
             connections: AtomicU32::new(0),
-            busy: AtomicU32::new(0),
             ended: Notify::new(),
             notes: Notes::default(),
             context_lost: AtomicU64::new(0),

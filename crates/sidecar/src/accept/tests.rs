@@ -11,17 +11,15 @@ use model::{Bounds, Listener, Role, Snapshot};
 use net::clock::Clock;
 use std::io::{Read, Write};
 use std::sync::Arc;
-use tokio::runtime::Runtime;
+use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
 const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nab";
 
 /// A worker with one inbound listener and no app: it answers everything alone.
 struct Bench {
-    runtime: Runtime,
-    local: LocalSet,
+    runtime: LocalRuntime,
     shared: Arc<Shared>,
     orders: Sender,
     address: SocketAddr,
@@ -46,10 +44,9 @@ impl Bench {
         let world = Desks::new(1, Tapes::open(None).unwrap()).world(snapshot, clock.now());
         let shared = Arc::new(Shared::new(clock, world, None, None, 1));
         let (orders, receive) = mpsc::unbounded_channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let local = LocalSet::new();
-        local.spawn_local(work(0, shared.clone(), vec![(address, socket)], receive));
-        let bench = Bench { runtime, local, shared, orders, address };
+        let runtime = crate::run::runtime().unwrap();
+        runtime.spawn_local(work(0, shared.clone(), vec![(address, socket)], receive));
+        let bench = Bench { runtime, shared, orders, address };
         bench.order(Order::Report);
         bench
     }
@@ -58,7 +55,7 @@ impl Bench {
     fn order(&self, order: Order) {
         let (tell, told) = oneshot::channel();
         assert!(self.orders.send((order, tell)).is_ok());
-        self.local.block_on(&self.runtime, told).unwrap();
+        self.runtime.block_on(told).unwrap();
     }
 
     fn drain(&self) {
@@ -71,7 +68,7 @@ impl Bench {
         let within = Duration::from_secs(10);
         let quiet = || self.shared.connections.load(Relaxed) == 0;
         let ended = crate::run::wait_until(&self.shared, within, quiet);
-        assert!(self.local.block_on(&self.runtime, ended), "connections stay open");
+        assert!(self.runtime.block_on(ended), "connections stay open");
     }
 
     fn connect(&self) -> std::net::TcpStream {
@@ -90,7 +87,7 @@ impl Bench {
             let _ = tell.send(());
             String::from_utf8(room[..count.expect("no reset")].to_vec()).unwrap()
         });
-        self.local.block_on(&self.runtime, told).unwrap();
+        self.runtime.block_on(told).unwrap();
         reading.join().unwrap()
     }
 
@@ -136,7 +133,7 @@ fn a_caller_whose_requests_ask_nobody_leaves_others_their_turns() {
     greedy.set_nonblocking(true).unwrap();
     let mut room = [0; 64 << 10];
     // How often somebody else had a turn while the answers came.
-    let turns = bench.local.block_on(&bench.runtime, async {
+    let turns = bench.runtime.block_on(async {
         let (mut got, mut turns) = (Vec::new(), 0);
         while got.windows(8).filter(|text| text == b"HTTP/1.1").count() < MANY {
             if let Ok(count) = greedy.read(&mut room) {

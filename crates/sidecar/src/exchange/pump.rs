@@ -202,7 +202,7 @@ impl Exchange<'_> {
             if piece.consumed > 0 && !leg.input.is_empty() {
                 continue;
             }
-            match leg.input.poll_fill(&self.worker.buffers, cx, &mut leg.stream, READ_AHEAD) {
+            match leg.poll_fill(self.worker, cx, READ_AHEAD) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(count)) if count > 0 => {}
                 Poll::Ready(ended) => return self.at_answers_end(attempt, ended.is_ok()),
@@ -286,7 +286,7 @@ impl Exchange<'_> {
         // Instance → caller.
         while self.caller.output.backlog() < self.worker.buffers.read_ahead() {
             if leg.input.is_empty() {
-                match leg.input.poll_fill(&self.worker.buffers, cx, &mut leg.stream, READ_AHEAD) {
+                match leg.poll_fill(self.worker, cx, READ_AHEAD) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(count)) if count > 0 => {}
                     // What it sent before it closed is still delivered.

@@ -4,8 +4,9 @@ use crate::buffers::Input;
 use crate::worker::Worker;
 use http1::{Asked, BodyReader, Framing, Known, ResponseHead, Rule, Status, write};
 use model::{Moment, Peer, Reason};
-use net::wire::{Wire, poll_send_both};
+use net::wire::{Awaited, Wire, poll_send_both};
 use policy::{Answer, Reached};
+use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
@@ -23,6 +24,8 @@ pub(crate) struct Leg {
     /// Which attempt of the call it is, from 1.
     pub(crate) number: u8,
     pub(crate) stream: TcpStream,
+    /// Whether the runtime knows that this connection's task waits for its instance.
+    awaited: bool,
     /// Until when the connection must stand; never once it does.
     pub(crate) give_up: Moment,
     pub(crate) connected: bool,
@@ -108,6 +111,7 @@ impl Leg {
             address,
             number,
             stream,
+            awaited: false,
             give_up: if reused { Moment::NEVER } else { give_up },
             connected: reused,
             reused,
@@ -238,13 +242,24 @@ impl Leg {
                 return Ok(read);
             }
             let most = self.input_bound(worker);
-            match self.input.poll_fill(&worker.buffers, cx, &mut self.stream, most) {
+            match self.poll_fill(worker, cx, most) {
                 Poll::Pending => return Ok(moved),
                 Poll::Ready(Ok(0)) => return self.at_end(),
                 Poll::Ready(Ok(_)) => moved = Read::Moved,
                 Poll::Ready(Err(_)) => return Err(self.broken()),
             }
         }
+    }
+
+    /// Reads what there is, as far as there is room for at most `most` bytes in all.
+    pub(crate) fn poll_fill(
+        &mut self,
+        worker: &Worker,
+        cx: &mut Context<'_>,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        let mut stream = Awaited { stream: &mut self.stream, told: &mut self.awaited };
+        self.input.poll_fill(&worker.buffers, cx, &mut stream, most)
     }
 
     fn input_bound(&self, worker: &Worker) -> usize {
