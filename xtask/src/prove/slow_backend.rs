@@ -14,7 +14,7 @@ const TOLERANCE: f64 = 0.25;
 
 /// `cargo xtask bench slow-backend`, and the same scenario in `sim`.
 pub(crate) fn run(site: &Site) -> Result<Vec<Line>> {
-    let real = cost::bench(site, "slow-backend")?;
+    let real = cost::bench(site, &["slow-backend"])?;
     let simulated = simulate(site);
     let mut lines = Vec::new();
     for &balancer in BALANCERS {
