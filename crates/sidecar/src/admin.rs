@@ -7,7 +7,7 @@ use crate::run::{Order, Workers, bind, drain_all, share, wait_until};
 use crate::series;
 use crate::snapshot::{Desks, World};
 use crate::worker::{Draining, Shared};
-use model::{Direction, Moment, Snapshot};
+use model::{Bounds, Direction, Listener, Moment, Snapshot};
 use net::admin::{Request, Response};
 use policy::Census;
 use std::cell::{Cell, RefCell};
@@ -24,6 +24,16 @@ const DRAIN_AT_MOST: Duration = Duration::from_secs(10);
 
 /// How long the end waits for whoever takes the access log.
 const LOG_AT_MOST: Duration = Duration::from_secs(1);
+
+/// Said when a snapshot that is read again has other bounds.
+const BOUNDS_LATER: &str = "the bounds stay as they were, but for drain: others take a start of the sidecar";
+
+/// A snapshot that was read again, and is used.
+pub(crate) struct Reloaded {
+    version: String,
+    /// What of it is not used before the sidecar is started again.
+    pub(crate) later: Option<&'static str>,
+}
 
 /// Everything that is needed to change a running sidecar.
 pub(crate) struct Steering {
@@ -94,7 +104,10 @@ impl Steering {
                 None => Response::text(404, "this sidecar follows no control plane\n"),
             },
             ("POST", "/reload") => match self.reload().await {
-                Ok(version) => Response::text(200, format!("{version}\n")),
+                Ok(Reloaded { version, later: None }) => Response::text(200, format!("{version}\n")),
+                Ok(Reloaded { version, later: Some(later) }) => {
+                    Response::text(200, format!("{version}\n{later}\n"))
+                }
                 Err(problem) => Response::text(400, format!("{problem}\n")),
             },
             ("POST", "/drain") => self.drain(&request).await,
@@ -120,7 +133,7 @@ impl Steering {
     }
 
     /// Reads the snapshot file again. What is wrong with it leaves everything as it is.
-    pub(crate) async fn reload(&self) -> Result<String, String> {
+    pub(crate) async fn reload(&self) -> Result<Reloaded, String> {
         let _one_at_a_time = self.reloading.lock().await;
         let Some(file) = &self.file else {
             return Err("this sidecar was started without a snapshot file".to_owned());
@@ -130,11 +143,14 @@ impl Steering {
         let read = tokio::task::spawn_blocking(move || read_snapshot(&file)).await;
         let mut snapshot = read.map_err(|broken| broken.to_string())??;
         let before = self.shared.world();
+        keep_ports(&mut snapshot.listeners, &before.snapshot.listeners);
         let known: Vec<SocketAddr> = before.entrances.iter().map(|(address, _)| *address).collect();
         let bound = bind(&mut snapshot, self.count, &known).map_err(|fault| fault.to_string())?;
         if let Some(link) = &self.link {
             link.on_local(&snapshot);
         }
+        let now = Bounds { drain: self.shared.bounds.drain, ..snapshot.bounds };
+        let later = (now != self.shared.bounds).then_some(BOUNDS_LATER);
         let version = self.adopt(snapshot);
         let addresses: Vec<SocketAddr> =
             self.shared.world().entrances.iter().map(|(address, _)| *address).collect();
@@ -143,7 +159,7 @@ impl Steering {
             .order(|index| Order::Listen(shares.get_mut(index).map(std::mem::take).unwrap_or_default()))
             .await;
         self.workers.order(|_| Order::Follow(addresses.clone())).await;
-        Ok(version)
+        Ok(Reloaded { version, later })
     }
 
     /// Uses from now on what the file says, together with what the control plane has told.
@@ -309,7 +325,7 @@ impl Steering {
 
     fn resources(&self, page: &mut Page, world: &World) {
         let shared = &self.shared;
-        let bounds = &world.snapshot.bounds;
+        let bounds = &shared.bounds;
         let sum = |of: fn(&crate::worker::Gauges) -> u64| shared.gauges.iter().map(of).sum::<u64>();
         page.family("connections", "gauge", "Open connections.");
         page.value("connections", "side=\"callers\"", shared.connections.load(Relaxed));
@@ -421,6 +437,16 @@ fn states(page: &mut Page, all: &[Counted<'_>]) {
     page.family("retry_budget_ratio", "gauge", "How much of the retry budget is left, from 0 to 1.");
     for (of, census) in all.iter().filter(|(of, _)| of.direction == Direction::Outbound) {
         page.value("retry_budget_ratio", &format!("service=\"{}\"", of.service), census.retry_budget);
+    }
+}
+
+/// A listener that may have any port keeps the one that it got.
+fn keep_ports(listeners: &mut [Listener], before: &[Listener]) {
+    for listener in listeners.iter_mut().filter(|listener| listener.address.port() == 0) {
+        let same = |old: &&Listener| old.name == listener.name && old.address.ip() == listener.address.ip();
+        if let Some(old) = before.iter().find(same) {
+            listener.address = old.address;
+        }
     }
 }
 

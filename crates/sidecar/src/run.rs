@@ -403,8 +403,11 @@ async fn hear(
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             _ = hangup.recv() => {
-                if let Err(problem) = steering.reload().await {
-                    eprintln!("outrigger: not reloaded: {problem}");
+                match steering.reload().await {
+                    Ok(admin::Reloaded { later, .. }) => {
+                        later.iter().for_each(|later| eprintln!("outrigger: {later}"));
+                    }
+                    Err(problem) => eprintln!("outrigger: not reloaded: {problem}"),
                 }
                 continue;
             }

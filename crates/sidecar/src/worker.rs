@@ -36,6 +36,8 @@ pub(crate) enum Draining {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
+    /// What may be used at most: fixed at the start, as pools and sockets were made by it.
+    pub(crate) bounds: Bounds,
     world: Mutex<Arc<World>>,
     version: AtomicU64,
     draining: AtomicU8,
@@ -81,6 +83,7 @@ impl Shared {
     ) -> Shared {
         Shared {
             clock,
+            bounds: world.snapshot.bounds,
             world: Mutex::new(Arc::new(world)),
             version: AtomicU64::new(1),
             draining: AtomicU8::new(Draining::No as u8),
@@ -158,7 +161,6 @@ pub(crate) struct Worker {
     /// Room for the head at hand: parsed and rewritten before anybody else gets a turn.
     pub(crate) request_head: RefCell<RequestHead>,
     pub(crate) response_head: RefCell<ResponseHead>,
-    bounds: Bounds,
     now: Cell<Moment>,
     world: RefCell<(u64, Arc<World>)>,
     calls: Cell<u64>,
@@ -169,7 +171,7 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Worker {
         let world = shared.world();
-        let bounds = world.snapshot.bounds;
+        let bounds = shared.bounds;
         Worker {
             index,
             buffers: Buffers::new(bounds.buffer_bytes / shared.gauges.len().max(1) as u64),
@@ -178,7 +180,6 @@ impl Worker {
             limits: Limits { head_bytes: bounds.head_bytes as usize, fields: bounds.head_fields as usize },
             request_head: RefCell::default(),
             response_head: RefCell::default(),
-            bounds,
             now: Cell::new(shared.clock.now()),
             world: RefCell::new((shared.version.load(Ordering::Acquire), world)),
             calls: Cell::new(0),
@@ -200,9 +201,9 @@ impl Worker {
         now
     }
 
-    /// What it may use at most: fixed at the start, as pools and sockets were made by it.
+    /// What all workers together may use at most.
     pub(crate) fn bounds(&self) -> &Bounds {
-        &self.bounds
+        &self.shared.bounds
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -254,7 +255,7 @@ impl Worker {
     /// Keeps a connection for the next request to the same instance.
     pub(crate) fn keep(&self, address: SocketAddr, stream: TcpStream, until: Moment) {
         if !self.is_draining() {
-            self.pool.give(address, stream, until, self.bounds.idle_per_endpoint);
+            self.pool.give(address, stream, until, self.bounds().idle_per_endpoint);
         }
     }
 

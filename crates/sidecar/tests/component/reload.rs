@@ -83,6 +83,30 @@ fn a_new_snapshot_is_followed_and_a_bad_one_is_not() {
 }
 
 #[test]
+fn a_reload_moves_no_listener_and_says_what_waits_for_a_start() {
+    let one = Instance::answering(OK);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("snapshot.json");
+    let mut snapshot = edge(vec![service("item", &[one.address])]);
+    assert!(snapshot.listeners.iter().all(|listener| listener.address.port() == 0));
+    let sidecar = Sidecar::start_with(snapshot.clone(), Some(file.clone()), 1);
+    let bounds = snapshot.bounds;
+    snapshot.bounds.drain /= 2;
+    for (connections, said) in [(bounds.connections, "2\n"), (7, "2\nthe bounds stay as they were")] {
+        snapshot.version = "2".to_owned();
+        snapshot.bounds.connections = connections;
+        std::fs::write(&file, wire::files::encode_snapshot(&snapshot)).unwrap();
+        let answer = sidecar.admin("POST", "/reload");
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().starts_with(said) && answer.text().lines().count() == said.lines().count());
+        assert_eq!(sidecar.caller("edge").get("/").status, 200);
+        let limit = format!("outrigger_connections_limit{{side=\"callers\"}} {}\n", bounds.connections);
+        assert!(sidecar.page("/metrics").text().contains(&limit));
+    }
+    sidecar.comes_to_rest();
+}
+
+#[test]
 fn a_drain_refuses_what_comes_in_and_waits_for_what_is_there() {
     let (app, go) = held();
     let item = Instance::answering(OK);
