@@ -82,17 +82,11 @@ fn above(state: Option<PathBuf>, home: Option<PathBuf>, root: bool) -> Option<Pa
 
 /// Refuses a folder that somebody else could change under our feet: sidecars and credentials are read from it.
 fn check_owner(path: &Path) -> Result<(), StateError> {
-    let about = fs::metadata(path).map_err(|error| StateError::Unusable(path.to_owned(), error))?;
-    let own = rustix::process::geteuid().as_raw();
-    let foreign = |why| Err(StateError::Foreign(path.to_owned(), why));
-    // What is root's cannot be kept from root anyway.
-    if about.uid() != own && about.uid() != 0 {
-        return foreign(format!("belongs to another user (number {})", about.uid()));
+    match net::private::foreign(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(why)) => Err(StateError::Foreign(path.to_owned(), why)),
+        Err(error) => Err(StateError::Unusable(path.to_owned(), error)),
     }
-    if about.mode() & 0o002 != 0 {
-        return foreign("can be written by anybody".into());
-    }
-    Ok(())
 }
 
 impl StateFolder {

@@ -39,8 +39,6 @@ use tokio::task::LocalSet;
 
 /// A command that was told to end with the environment has so long before it is killed.
 const COMMAND_GRACE: Duration = Duration::from_secs(5);
-/// What is sent to us is no longer than this, in bytes.
-const BODY_AT_MOST: usize = 8 << 20;
 /// So many lines of an app are shown when it is what the start failed by.
 const LAST_LINES: usize = 20;
 
@@ -219,7 +217,7 @@ async fn serve_api(
     poke: Rc<Notify>,
     more: Option<crate::plane::More>,
 ) {
-    let takes = Takes { body: BODY_AT_MOST, ..Takes::default() };
+    let takes = Takes { body: api::BODY_AT_MOST, ..Takes::default() };
     let handler = move |request| serve::answer(agent.clone(), poke.clone(), more.clone(), request);
     net::admin::serve_until(listener, takes, std::future::pending(), handler).await;
 }

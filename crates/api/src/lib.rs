@@ -37,8 +37,8 @@ pub use plane::{
 };
 pub use route::{MAX_WAIT, Query, Route};
 pub use shape::{
-    Environment, EnvironmentState, Event, Events, Instance, InstanceState, Instances, LogLine, Logs,
-    Operation, OperationState, Problem, Progress, Service, Services, VERSION,
+    BODY_AT_MOST, Environment, EnvironmentState, Event, Events, Instance, InstanceState, Instances, LogLine,
+    Logs, Operation, OperationState, Problem, Progress, Service, Services, VERSION,
 };
 pub use table::{By, Found, Op, Param, ROUTES, Row, Who, find};
 pub use time::rfc3339;

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 /// The version of every shape in this crate.
 pub const VERSION: u32 = 1;
 
+/// The longest body, in bytes, that agents, people and control planes take from each other: a list of 10,000 instances has
+/// some 1.5 MB, and as many refusals have some 3 MB.
+pub const BODY_AT_MOST: usize = 8 << 20;
+
 /// An environment as a whole.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {

@@ -83,6 +83,9 @@ pub enum OpenError {
     /// Its folder cannot be made or used.
     #[error("the state folder {0} cannot be used: {1}; give another with --state-dir")]
     Folder(PathBuf, io::Error),
+    /// Somebody else could change what is in its folder.
+    #[error("the state folder {0} {1}: mend that (chown, chmod o-w), or give another with --state-dir")]
+    Foreign(PathBuf, String),
     /// What it keeps cannot be read, or its process is not the only one.
     #[error("{0}; if another control plane is meant, give it another --state-dir")]
     Store(#[from] StoreError),
@@ -422,11 +425,15 @@ fn shortened(settled: Settled) -> Settled {
     Settled::NotYet { waiting }
 }
 
-/// Makes the folder where there is none, for its owner only.
+/// Makes the folder where there is none, for its owner only. One that is there must be nobody else's to change.
 fn make_folder(path: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|why| OpenError::Folder(path.to_owned(), why))
+    let foreign = made.and_then(|()| net::private::foreign(path));
+    match foreign.map_err(|why| OpenError::Folder(path.to_owned(), why))? {
+        None => Ok(()),
+        Some(why) => Err(OpenError::Foreign(path.to_owned(), why)),
+    }
 }
 
 impl From<&Trouble> for Happening {
@@ -457,6 +464,18 @@ impl From<&Trouble> for Happening {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_anybody_can_change_is_no_place_for_state() {
+        use std::os::unix::fs::PermissionsExt;
+        let above = tempfile::tempdir().expect("a folder");
+        let state = above.path().join("control");
+        make_folder(&state).expect("it is made");
+        make_folder(&state).expect("it is ours");
+        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o777)).expect("it is ours");
+        let error = make_folder(&state).expect_err("anybody can write there").to_string();
+        assert!(error.contains("can be written by anybody") && error.contains("--state-dir"), "{error}");
+    }
 
     #[test]
     fn of_many_that_are_waited_for_the_first_are_named_and_the_others_counted() {

@@ -11,9 +11,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
-/// A list of 10,000 instances has some 1.5 MB; this is four times as much.
-const BODY_AT_MOST: usize = 8 << 20;
-
 /// What is under way at the end is given so long to be answered.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -82,7 +79,7 @@ async fn serve(
     net::listen::lengthen(&api)?;
     let api = tokio::net::TcpListener::from_std(api)?;
     let hosts = if addresses.0.ip().is_loopback() { Hosts::Loopback } else { Hosts::Any };
-    let takes = Takes { body: BODY_AT_MOST, hosts, ..Takes::default() };
+    let takes = Takes { body: api::BODY_AT_MOST, hosts, ..Takes::default() };
     let followed = plane.clone();
     let mut followers = tokio::spawn(async move { followed.serve_delivery(delivery).await });
     let (guard, asked, stopped) = (plane.clone(), plane.clone(), plane.clone());

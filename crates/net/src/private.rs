@@ -1,8 +1,8 @@
-//! Files that only their owner may read, such as credentials.
+//! Files that only their owner may read, such as credentials, and folders that nobody else can change.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Replaces the file at `path` by one that only this user can read: whole and on the disk, or not at all.
@@ -20,6 +20,24 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&beside, path)
+}
+
+/// Who besides this user and root could change what is in the folder at `path`, as the end of a sentence about it; none:
+/// nobody. From such a folder neither credentials nor programs may be taken.
+///
+/// # Errors
+/// What the operating system said.
+pub fn foreign(path: &Path) -> io::Result<Option<String>> {
+    let about = fs::metadata(path)?;
+    // What is root's cannot be kept from root anyway.
+    let own = [rustix::process::geteuid().as_raw(), 0];
+    Ok(if !own.contains(&about.uid()) {
+        Some(format!("belongs to another user (number {})", about.uid()))
+    } else if about.mode() & 0o002 != 0 {
+        Some("can be written by anybody".to_owned())
+    } else {
+        None
+    })
 }
 
 #[cfg(test)]

@@ -18,8 +18,6 @@ use std::time::Duration;
 
 /// Beyond the time for which an answer may be held back: to connect, to be kept, to travel.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The longest answer that is read: ten thousand refusals of a list are some 3 MB.
-const LONGEST_ANSWER: usize = 8 << 20;
 /// The file of the credential: one line, for this user only.
 const CREDENTIAL: &str = "credential";
 /// The file of what was learnt when joining: lines of address, environment and milliseconds.
@@ -72,7 +70,7 @@ impl Remote {
         let address = &self.options.address;
         let request = Request { method: ask.method, target: &ask.target, body: &ask.body, bearer };
         let answer =
-            exchange((address.as_str(), address), request, ask.wait + PATIENCE, LONGEST_ANSWER).await;
+            exchange((address.as_str(), address), request, ask.wait + PATIENCE, api::BODY_AT_MOST).await;
         let away =
             |why: &dyn fmt::Display| PlaneError::Away(format!("the control plane at {address}: {why}"));
         let answer = answer.map_err(|why| match why.kind() {
