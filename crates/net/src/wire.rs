@@ -10,6 +10,7 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::task::coop;
 
 /// A connection as far as bytes are concerned.
 pub trait Wire {
@@ -93,10 +94,18 @@ pub struct Awaited<'a> {
 
 impl Wire for Awaited<'_> {
     fn poll_may_read(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.stream.try_io(Interest::READABLE, || Ok(())).is_ok() {
+            *self.told = false;
+            return true;
+        }
         // As long as it is not ready the runtime has woken nobody, and still knows whom to wake.
-        let ready = self.stream.try_io(Interest::READABLE, || Ok(())).is_ok();
-        let may_read = ready || (!*self.told && self.stream.poll_read_ready(cx).is_ready());
-        *self.told = !may_read;
+        if *self.told {
+            return false;
+        }
+        // A task that has used up its turn is woken at once to ask again, and nothing is noted for later.
+        let notes = coop::has_budget_remaining();
+        let may_read = self.stream.poll_read_ready(cx).is_ready();
+        *self.told = notes && !may_read;
         may_read
     }
 
@@ -226,6 +235,24 @@ mod tests {
                 matches!(came.poll_recv(&mut cx, &mut room), Poll::Ready(Ok(count)) if count == text.len())
             );
         }
+    }
+
+    #[tokio::test]
+    async fn who_asks_at_the_end_of_its_turn_has_told_nobody() {
+        let (_a, mut b) = pair().await;
+        let (mut told, mut room) = (false, [0u8; 64]);
+        poll_fn(|cx| {
+            let mut b = Awaited { stream: &mut b, told: &mut told };
+            assert!(b.poll_recv(cx, &mut room).is_pending());
+            while coop::has_budget_remaining() {
+                let Poll::Ready(used) = coop::poll_proceed(cx) else { break };
+                used.made_progress();
+            }
+            assert!(!b.poll_may_read(cx));
+            Poll::Ready(())
+        })
+        .await;
+        assert!(!told);
     }
 
     #[tokio::test]
