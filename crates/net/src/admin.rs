@@ -111,7 +111,8 @@ impl Response {
     }
 }
 
-/// Serves requests that come in at `listener` until it is dropped. Runs where tasks stay on their thread: in a `LocalSet` or a `LocalRuntime`.
+/// Serves requests that come in at `listener` until it is dropped. Runs where tasks stay on their thread: in a
+/// `LocalSet` or a `LocalRuntime`.
 ///
 /// A request whose `Host` is not a loopback address, or that carries an `Origin`, is refused: a page in a browser
 /// on this machine must not steer us (DNS rebinding, cross-site requests).

@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 
 /// Our CPU per request as a share of a peer's, at most: the relay, and the peers with features like ours.
 const RATIOS: &[(&str, f64)] = &[("relay", 1.25), ("haproxy-features", 0.65), ("envoy-features", 0.25)];
-/// Whom the ratios are about.
-const CONTESTANTS: &str = "relay,outrigger,haproxy-features,envoy-features";
 /// One window scatters by a tenth on a virtual machine: so many that a ratio does by less than 2 %.
 const ROUNDS: &str = "21";
 /// For which loads the ratios are asked: GET of 1 KiB at 32 and at 128 connections.
@@ -34,7 +32,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// CPU per request beside the peers, from `cargo xtask bench proxy`.
 pub(crate) fn proxy(site: &Site) -> Result<Vec<Line>> {
-    let figures = bench(site, &["proxy", "--runs", ROUNDS, "--only", CONTESTANTS])?;
+    let contestants: Vec<&str> = RATIOS.iter().map(|(peer, _)| *peer).chain([OURS]).collect();
+    let figures = bench(site, &["proxy", "--runs", ROUNDS, "--only", &contestants.join(",")])?;
     let mut lines = Vec::new();
     for &workload in WORKLOADS {
         let ours = figure(
